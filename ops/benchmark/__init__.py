@@ -1,0 +1,3 @@
+"""
+What a turn costs us, beside the least a relay of the same bytes can cost.
+"""

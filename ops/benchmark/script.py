@@ -1,0 +1,88 @@
+"""
+What a prompt asks of the fake OpenCode, and the text which must come out of it.
+
+Both ends import this: the fake plays a script, the reader checks the answer against the same script.
+"""
+
+import re
+from dataclasses import dataclass
+
+_SETTING = re.compile(r"\b(n|size|rate|stamp)=([0-9.]+)")
+_NUMBERED = re.compile(r"(\d{7})@(\d{19})x* ")
+_NUMBER = 7
+_STAMP = 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """
+    A turn of `n` deltas, each `size` bytes of text, `rate` of them a second (0: as fast as possible).
+
+    With `stamp`, each delta carries time.monotonic_ns() of its sending, which Linux takes from one clock for
+    all processes.
+    """
+
+    n: int = 1
+    size: int = 20
+    rate: float = 0.0
+    stamp: bool = False
+
+    @classmethod
+    def parse(cls, prompt: str) -> "Script":
+        """
+        Find the settings anywhere in a prompt: a wrapper may add words of its own.
+        """
+        said = dict(_SETTING.findall(prompt))
+        stamp = bool(int(said.get("stamp", "0")))
+
+        return cls(
+            n=int(said.get("n", "1")),
+            size=max(int(said.get("size", "20")), _NUMBER + 1 + stamp * (_STAMP + 1)),
+            rate=float(said.get("rate", "0")),
+            stamp=stamp,
+        )
+
+    def prompt(self) -> str:
+        """
+        Say the script as a prompt.
+        """
+        return f"n={self.n} size={self.size} rate={self.rate:g} stamp={self.stamp:d}"
+
+    def word(self, number: int) -> str:
+        """
+        The text of one delta, without a stamp.
+        """
+        return f"{number:0{_NUMBER}d}".ljust(self.size - 1, "x") + " "
+
+    def stamped(self, number: int, at: int) -> str:
+        """
+        The text of one delta sent at this monotonic nanosecond.
+        """
+        return f"{number:0{_NUMBER}d}@{at:0{_STAMP}d}".ljust(self.size - 1, "x") + " "
+
+    def text(self, words: int) -> str:
+        """
+        What the first `words` deltas add up to, without stamps.
+        """
+        return "".join(map(self.word, range(words)))
+
+    def fits(self, text: str, *, cut_short: bool = False) -> bool:
+        """
+        Is this the text which must come out? With `cut_short`, a turn ended early may have fewer deltas.
+        """
+        words, rest = divmod(len(text), self.size)
+        if rest or words > self.n or words == 0:
+            return False
+        if words < self.n and not cut_short:
+            return False
+        if not self.stamp:
+            return text == self.text(words)
+
+        return [number for number, _ in stamps(text)] == list(range(words))
+
+
+def stamps(text: str) -> list[tuple[int, int]]:
+    """
+    The number and the sending time of every stamped word in a text.
+    """
+    return [(int(number), int(at)) for number, at in _NUMBERED.findall(text)]

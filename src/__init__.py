@@ -1,0 +1,1 @@
+"""OpenCode as a stateful A2A agent."""

@@ -1,0 +1,1 @@
+"""One tool each; adapters know the application's words, never each other."""

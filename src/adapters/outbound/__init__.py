@@ -1,0 +1,1 @@
+"""The world the service uses: the runtime, the stores, time."""

@@ -1,0 +1,1 @@
+"""The runtime `opencode serve` (OpenCode 1.x), over HTTP and one long-lived event feed."""

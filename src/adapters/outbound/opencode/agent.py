@@ -1,0 +1,148 @@
+"""OpenCode as the port `Agent`."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Self
+
+import httpx
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.agent import Hearing, Prompt, Readiness
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnreachable
+from opencode_a2a_server.domain.events import Recollection, SessionOpened, Telling
+from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
+from opencode_a2a_server.domain.interrupt import Answer, Interrupt, Permission
+from opencode_a2a_server.domain.message import Json, Message
+from opencode_a2a_server.domain.session import PromptOptions, Session
+
+from . import codec
+from .client import Address, Client
+from .feed import Feed
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_GENERATIONS = 8
+"""How deep sub-agents of sub-agents are followed."""
+
+
+@define(eq=False)
+class OpenCode:
+    """
+    The runtime behind one `opencode serve`; a context manager while which its feed is kept up.
+
+    Never more than one feed is open, prompts are admitted asynchronously (one long call would be cut by whatever
+    stands between), and nothing of a client's gets into a path.
+    """
+
+    client: Client
+    clock: Clock
+    feed: Feed
+    name: str = "OpenCode"
+    _tried: set[MessageId] = field(factory=set, init=False)
+
+    @classmethod
+    def at(cls, address: Address, clock: Clock, transport: httpx.AsyncBaseTransport | None = None) -> Self:
+        """Make the runtime at an address."""
+        client = Client.to(address, transport)
+        return cls(client, clock, Feed(client, clock))
+
+    async def __aenter__(self) -> Self:
+        await self.feed.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.feed.__aexit__()
+        await self.client.close()
+
+    def check(self, message: Message) -> None:
+        """See `Agent.check`."""
+        codec.encode_parts(message)
+
+    def new_prompt_id(self) -> MessageId:
+        """Give an id in the form of OpenCode's own: ms of time in hexadecimal, then chance."""
+        stamp = int(self.clock.now() * 1000) * 0x1000 & 0xFFFF_FFFF_FFFF
+        return MessageId(f"msg_{stamp:012x}{''.join(secrets.choice(_BASE62) for _ in range(14))}")
+
+    async def reply(self, principal: Principal, message: Message) -> Message | None:  # noqa: ARG002 - the port's
+        """OpenCode always works on a task."""
+        return None
+
+    async def open_session(self, title: str) -> Session:
+        """See `Agent.open_session`."""
+        return await self.client.create_session(title)
+
+    def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
+        """See `Agent.hear`."""
+        return self.feed.hear(session.id)
+
+    async def prompt(self, prompt: Prompt) -> None:
+        """See `Agent.prompt`. An id that was sent before is looked for first: sent twice, its parts would double."""
+        if prompt.id in self._tried and await self.client.has_message(prompt.session.id, prompt.id):
+            self._tried.discard(prompt.id)
+            return
+        self._tried.add(prompt.id)
+        await self.client.prompt(prompt.session.id, _prompt_body(prompt.id, prompt.message, prompt.options))
+        self._tried.discard(prompt.id)
+
+    async def recall(self, session: Session, prompt: MessageId) -> Recollection:
+        """See `Agent.recall`. What is at work is asked first: the messages are then at least as new."""
+        if not await self.client.has_session(session.id):
+            return Recollection(frozenset(), (), known=False)
+        busy = await self.client.busy(session)
+        told = await self._retell(session.id, prompt)
+        asked = await self.client.asked(session) if session.id in busy else []
+        return Recollection(busy, tuple(told), tuple(asked))
+
+    async def _retell(self, session: SessionId, prompt: MessageId) -> list[Telling]:
+        told = codec.decode_messages(await self.client.messages(session, prompt))
+        generation, seen = [session], {session}
+        for _ in range(_GENERATIONS):
+            born = [(parent, child) for parent in generation for child in await self.client.children(parent)]
+            born = [(parent, child) for parent, child in born if child not in seen]
+            for parent, child in born:
+                seen.add(child)
+                self.feed.adopt(child, parent)
+                told.append(SessionOpened(child, parent))
+                told += codec.decode_messages(await self.client.messages(child, None))
+            if not (generation := [child for _, child in born]):
+                break
+        return told
+
+    async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
+        """See `Agent.answer`."""
+        kind = "permission" if isinstance(interrupt, Permission) else "question"
+        verb, body = codec.encode_answer(answer)
+        return await self.client.answer(session, kind, interrupt.id, verb, body)
+
+    async def abort(self, session: Session) -> None:
+        """See `Agent.abort`."""
+        await self.client.abort(session.id)
+
+    async def probe(self) -> Readiness:
+        """See `Agent.probe`."""
+        url = self.client.address.url
+        try:
+            version = await self.client.version()
+        except AgentRefused as refused:
+            return Readiness(ready=False, remedy=str(refused))
+        except AgentUnreachable as gone:
+            return Readiness(ready=False, remedy=f"{gone}; is `opencode serve` running at {url} (OPENCODE_BASE_URL)?")
+        except AgentFault as fault:
+            return Readiness(
+                ready=False, remedy=f"{fault}; what answers at {url} is not OpenCode 1.x (2.x speaks another dialect)"
+            )
+        if not version.startswith("1."):
+            return Readiness(ready=False, version=version, remedy=f"OpenCode {version} is not supported: 1.x is needed")
+        return Readiness(ready=True, version=version)
+
+
+def _prompt_body(prompt: MessageId, message: Message, options: PromptOptions) -> Mapping[str, Json]:
+    body: dict[str, Json] = {"messageID": prompt, "parts": codec.encode_parts(message)}
+    if options.model is not None:
+        body["model"] = {"providerID": options.model.provider_id, "modelID": options.model.model_id}
+    chosen: dict[str, Json] = {"agent": options.agent, "system": options.system, "variant": options.variant}
+    return body | {name: value for name, value in chosen.items() if value}

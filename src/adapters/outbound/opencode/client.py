@@ -1,0 +1,224 @@
+"""The HTTP calls we make to OpenCode, typed. Nothing raw leaves this file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from attrs import define, field, frozen
+
+from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, InvalidRequest
+from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
+from opencode_a2a_server.domain.interrupt import Interrupt
+from opencode_a2a_server.domain.message import Json
+from opencode_a2a_server.domain.session import Session
+
+from . import codec
+from .errors import check_answer, reaching
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_PAGE = 50
+_PAGES = 40
+"""Pages of messages read back to find a prompt; a turn with more answers than that is cut at its start."""
+
+
+@frozen
+class Address:
+    """Where OpenCode listens and how it knows us. `directory` None leaves it to OpenCode's own."""
+
+    url: str
+    username: str = "opencode"
+    password: str | None = field(default=None, repr=False)
+    directory: str | None = None
+    timeout: float = 30.0
+    """Seconds for one call, to connect, to send or to be answered."""
+    connections: int = 32
+    """Calls at once; more wait their turn."""
+    heartbeat: float = 10.0
+    """Seconds between the feed's signs of life; silence of 2.5 times as long means that it is dead."""
+
+
+@define(eq=False)
+class Client:
+    """
+    Calls by purpose: control calls share one pool, the event feed has its own, so that neither starves the other.
+
+    Every method raises what `errors.reaching` and `errors.check_answer` say.
+    """
+
+    address: Address
+    _control: httpx.AsyncClient
+    _feed: httpx.AsyncClient
+
+    @classmethod
+    def to(cls, address: Address, transport: httpx.AsyncBaseTransport | None = None) -> Self:
+        """Make a client; a transport given takes the place of the network."""
+        auth = None if address.password is None else httpx.BasicAuth(address.username, address.password)
+
+        def pool(connections: int, timeout: httpx.Timeout) -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                base_url=address.url,
+                auth=auth,
+                timeout=timeout,
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+                trust_env=False,  # a proxy for the outside must not see what goes over loopback
+                transport=transport,
+            )
+
+        # Waiting for a free connection is our queue, not OpenCode's fault: no bound on it.
+        control = httpx.Timeout(address.timeout, pool=None)
+        return cls(
+            address,
+            pool(address.connections, control),
+            pool(2, httpx.Timeout(address.timeout, read=2.5 * address.heartbeat)),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._control.aclose()
+        await self._feed.aclose()
+
+    # Health
+
+    async def version(self) -> str:
+        """Give OpenCode's version."""
+        health = codec.decode_json(await self._call("GET", "/global/health"))
+        version = health.get("version") if isinstance(health, Mapping) else None
+        if not isinstance(version, str):
+            raise AgentFault("OpenCode's health says no version")
+        return version
+
+    # Sessions
+
+    async def create_session(self, title: str) -> Session:
+        """Create a session in the configured directory."""
+        body: dict[str, Json] = {"title": title} if title else {}
+        query = {} if self.address.directory is None else {"directory": self.address.directory}
+        return codec.decode_session(await self._call("POST", "/session", query=query, body=body))
+
+    async def has_session(self, session: SessionId) -> bool:
+        """Say whether OpenCode knows the session."""
+        return await self._found(f"/session/{_safe(session)}")
+
+    async def children(self, session: SessionId) -> Sequence[SessionId]:
+        """Name the sessions of the session's sub-agents."""
+        return codec.decode_children(await self._call("GET", f"/session/{_safe(session)}/children"))
+
+    async def busy(self, session: Session) -> frozenset[SessionId]:
+        """Name the sessions at work in the session's directory."""
+        return codec.decode_statuses(await self._call("GET", "/session/status", query=_within(session)))
+
+    async def abort(self, session: SessionId) -> None:
+        """Stop what the session does."""
+        await self._call("POST", f"/session/{_safe(session)}/abort")
+
+    # Messages
+
+    async def prompt(self, session: SessionId, body: Mapping[str, Json]) -> None:
+        """Have a prompt admitted."""
+        await self._call("POST", f"/session/{_safe(session)}/prompt_async", body=body)
+
+    async def has_message(self, session: SessionId, message: MessageId) -> bool:
+        """Say whether the session has the message."""
+        return await self._found(f"/session/{_safe(session)}/message/{_safe(message)}")
+
+    async def messages(self, session: SessionId, since: MessageId | None) -> bytes:
+        """Give the session's messages as JSON, from `since` on if it can be found, oldest first."""
+        path, query, pages = f"/session/{_safe(session)}/message", {"limit": str(_PAGE)}, []
+        for _ in range(_PAGES):
+            response = await self._send("GET", path, query=query)
+            page = codec.split_array(response.content)
+            pages.append(page)
+            before = response.headers.get("x-next-cursor")
+            if not before or since is None or any(since.encode() in message[:400] for message in page):
+                break
+            query = {"limit": str(_PAGE), "before": before}
+        return b"[" + b",".join(message for page in reversed(pages) for message in page) + b"]"
+
+    # Interrupts
+
+    async def asked(self, session: Session) -> list[Interrupt]:
+        """List the permissions and questions of the session's directory that wait for an answer."""
+        permissions = await self._call("GET", "/permission", query=_within(session))
+        questions = await self._call("GET", "/question", query=_within(session))
+        return [*codec.decode_permissions(permissions), *codec.decode_questions(questions)]
+
+    async def answer(self, session: Session, kind: str, request: RequestId, verb: str, body: Mapping[str, Json]) -> bool:
+        """Post an answer; False if OpenCode does not wait for it."""
+        try:
+            await self._call("POST", f"/{kind}/{_safe(request)}/{verb}", query=_within(session), body=body)
+        except AgentRefused as refused:
+            if refused.status == httpx.codes.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    # The feed
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the event feed of all directories; gives its bytes as they come."""
+        with reaching("event feed"):
+            headers = {"accept": "text/event-stream"}
+            async with self._feed.stream("GET", "/global/event", headers=headers) as response:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                    check_answer(response, "event feed")
+                if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                    raise AgentFault("OpenCode has no event feed at /global/event; OpenCode 1.x is needed")
+                yield response.aiter_raw()
+
+    # The one way out
+
+    async def _found(self, path: str) -> bool:
+        try:
+            await self._call("GET", path)
+        except AgentRefused as refused:
+            # A malformed id gives 500 or 400 there, which is no better than unknown.
+            if refused.status in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST):
+                return False
+            raise
+        return True
+
+    async def _call(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Json] | None = None
+    ) -> bytes:
+        return (await self._send(method, path, query=query, body=body)).content
+
+    async def _send(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Json] | None = None
+    ) -> httpx.Response:
+        what = f"{method} {path}"
+        with reaching(what):
+            response = await self._control.request(
+                method,
+                path,
+                params=query or None,
+                content=None if body is None else msgspec.json.encode(body),
+                headers=None if body is None else {"content-type": "application/json"},
+            )
+        check_answer(response, what)
+        return response
+
+
+def _safe(identifier: str) -> str:
+    """
+    Let only an identifier into a path: `x/shell?` must not reach another endpoint.
+
+    Raises:
+        InvalidRequest: It has characters no identifier of OpenCode's has.
+
+    """
+    if _SAFE_ID.fullmatch(identifier) is None:
+        raise InvalidRequest(f"{identifier!r} is not an identifier of OpenCode's")
+    return quote(identifier, safe="")
+
+
+def _within(session: Session) -> Mapping[str, str]:
+    """Name the directory: lists and replies find nothing without exactly the session's own."""
+    return {"directory": session.directory}

@@ -1,0 +1,173 @@
+"""
+The one event feed of an OpenCode, shared by all turns.
+
+OpenCode never releases a closed feed (1.18: each costs it CPU for every later event), so there is one long-lived
+connection per server, and reconnects are rare and spaced. What was said while it was down is gone: everybody who
+listens hears a `Gap` instead and asks for a recollection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.errors import Refusal
+from opencode_a2a_server.domain.events import Event, Gap, SessionOpened, Telling
+from opencode_a2a_server.domain.ids import SessionId
+
+from .client import Client
+from .codec import Frame, decode_frame
+from .sse import SseParser
+
+_log = logging.getLogger(__name__)
+
+_MOST_UNHEARD = 50_000
+"""Events kept for a listener that does not listen; beyond, they are dropped and a `Gap` stands in their place."""
+
+
+@define(eq=False)
+class FeedHearing:
+    """One turn's ear: the events of a session and of its sub-agents (the port `Hearing`)."""
+
+    _unheard: list[Telling] = field(factory=list)
+    _waiter: asyncio.Future[None] | None = None
+    _woken: bool = False
+
+    async def next(self) -> Sequence[Event]:
+        """See `Hearing.next`."""
+        while not self._unheard and not self._woken:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._woken = False
+        heard, self._unheard = self._unheard, []
+        return heard
+
+    def wake(self) -> None:
+        """See `Hearing.wake`."""
+        self._woken = True
+        self._rouse()
+
+    def tell(self, telling: Telling) -> None:
+        """Keep an event until it is asked for."""
+        if len(self._unheard) >= _MOST_UNHEARD:
+            self._unheard = [Gap()]
+        self._unheard.append(telling)
+        if self._waiter is not None:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+@define(eq=False)
+class Feed:
+    """The connection and who listens to what; a context manager while which it is kept up."""
+
+    client: Client
+    clock: Clock
+    connected: bool = field(default=False, init=False)
+    _hearings: dict[SessionId, list[FeedHearing]] = field(factory=dict, init=False)
+    _keeper: asyncio.Task[None] | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._keeper = asyncio.get_running_loop().create_task(self._keep_up(), name="opencode feed")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    @asynccontextmanager
+    async def hear(self, session: SessionId) -> AsyncIterator[FeedHearing]:
+        """Listen to a session and, as they come to be, its descendants."""
+        hearing = FeedHearing()
+        self._hearings.setdefault(session, []).append(hearing)
+        if not self.connected:
+            hearing.tell(Gap())
+        try:
+            yield hearing
+        finally:
+            self._forget(hearing)
+
+    def adopt(self, child: SessionId, parent: SessionId) -> None:
+        """Let who listens to the parent hear the child too."""
+        for hearing in self._hearings.get(parent, ()):
+            listeners = self._hearings.setdefault(child, [])
+            if hearing not in listeners:
+                listeners.append(hearing)
+
+    def _forget(self, hearing: FeedHearing) -> None:
+        for session in [session for session, listeners in self._hearings.items() if hearing in listeners]:
+            self._hearings[session].remove(hearing)
+            if not self._hearings[session]:
+                del self._hearings[session]
+
+    async def _keep_up(self) -> None:
+        """Connect, again and again, at growing distances."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with self.client.events() as chunks:
+                    await self._follow(chunks)
+                reason = "OpenCode closed it"
+            except Refusal as refusal:
+                reason = str(refusal)
+            except Exception:
+                _log.exception("the event feed broke")
+                reason = "a fault of ours"
+            if self.connected:
+                self.connected = False
+                pause = _FIRST_PAUSE
+                _log.warning("event feed lost (%s); turns are looked after by asking until it is back", reason)
+            await self.clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _follow(self, chunks: AsyncIterator[bytes]) -> None:
+        parser = SseParser()
+        async for chunk in chunks:
+            lost = parser.dropped
+            for data in parser.feed(chunk):
+                self._hand_over(data)
+            if parser.dropped > lost:
+                _log.warning("an event was too large and is skipped")
+                self._tell_all(Gap())
+
+    def _hand_over(self, data: bytes) -> None:
+        frame = decode_frame(data)
+        if frame is None:
+            return
+        if not self.connected and frame.connected:
+            self.connected = True
+            _log.info("event feed connected")
+            self._tell_all(Gap())
+        self._deliver(frame)
+
+    def _deliver(self, frame: Frame) -> None:
+        for telling in frame.tellings:
+            if type(telling) is SessionOpened and telling.parent is not None:
+                self.adopt(telling.session, telling.parent)
+        listeners = self._hearings.get(frame.session) if frame.session is not None else None
+        if listeners is None:
+            return
+        for hearing in listeners:
+            for telling in frame.tellings:
+                hearing.tell(telling)
+
+    def _tell_all(self, telling: Telling) -> None:
+        for hearing in {id(hearing): hearing for listeners in self._hearings.values() for hearing in listeners}.values():
+            hearing.tell(telling)
+
+
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 10.0

@@ -1,0 +1,1 @@
+"""What the service does (`usecases`), what it needs from the world (`ports`), and how it is put together."""

@@ -1,0 +1,20 @@
+"""Which session serves which context."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from opencode_a2a_server.domain.ids import ContextId, Principal
+from opencode_a2a_server.domain.session import Binding
+
+
+class Bindings(Protocol):
+    """Bindings outlive tasks, turns and restarts. One context has at most one session for one principal."""
+
+    async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
+        """Give the binding, None if the context is new to this principal."""
+        ...
+
+    async def bind(self, binding: Binding) -> None:
+        """Keep a binding, durable on return; a later one for the same context replaces it."""
+        ...

@@ -1,0 +1,91 @@
+"""The journals of all tasks: where updates are kept and read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from opencode_a2a_server.domain.ids import Seq, TaskId
+from opencode_a2a_server.domain.task import Task
+from opencode_a2a_server.domain.updates import Entry, TaskSubmitted, Update
+
+
+class Reader(Protocol):
+    """A cursor into one task's journal. Readers share nothing: a slow one costs nobody else anything."""
+
+    @property
+    def position(self) -> Seq:
+        """The last entry that was given."""
+        ...
+
+    async def next(self, patience: float | None = None) -> Sequence[Entry]:
+        """
+        Give the entries after the position, in order and without holes, waiting for at least one.
+
+        Only what is durable is given. Empty after `patience` seconds without any. A read gives a bounded number.
+
+        Raises:
+            JournalUnavailable: The store cannot be read.
+
+        """
+        ...
+
+
+class TaskLog(Protocol):
+    """One task's journal, open. Whoever holds it sees the same one."""
+
+    @property
+    def task(self) -> Task:
+        """The fold of all that was appended, durable or not; see `durable`."""
+        ...
+
+    def append(self, updates: Sequence[Update]) -> Seq:
+        """
+        Add updates; returns the number of the last without waiting for it to be durable.
+
+        Raises:
+            IllegalTransition: The task has ended or cannot take such a step; nothing was added.
+
+        """
+        ...
+
+    async def durable(self, seq: Seq | None = None) -> None:
+        """
+        Wait until the entry, or all that was appended so far, survives a crash of the service.
+
+        Raises:
+            JournalUnavailable: The store does not take it within its patience; it goes on trying.
+
+        """
+        ...
+
+    def read(self, after: Seq) -> Reader:
+        """Read from behind an entry; 0 reads from the start."""
+        ...
+
+
+class Journal(Protocol):
+    """The journals of all tasks."""
+
+    async def create(self, task_id: TaskId, submitted: TaskSubmitted) -> TaskLog:
+        """Begin a task's journal; durable when `durable` says so."""
+        ...
+
+    async def open(self, task_id: TaskId) -> TaskLog:
+        """
+        Open a task's journal.
+
+        Raises:
+            TaskNotFound: There is none.
+            JournalUnavailable: The store cannot be read.
+
+        """
+        ...
+
+    async def unfinished(self) -> Sequence[TaskId]:
+        """Name the tasks which are not in a terminal state, oldest first."""
+        ...
+
+    async def probe(self) -> str:
+        """Say what is wrong with the store, in words; empty if it takes writes."""
+        ...

@@ -1,0 +1,429 @@
+"""
+Settings: one frozen class per concern, read from the environment once, here and nowhere else.
+
+The reference in docs/reference/settings.md is written from these classes. Names of opencode-a2a-server 0.2 keep their
+meaning. A name that is almost one of ours stops the start: what is misspelt must not be silently without effect.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+from attrs import field, frozen
+from cattrs import BaseValidationError, Converter, transform_error
+
+from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
+from opencode_a2a_server.domain.turn import Limits
+
+_T = TypeVar("_T")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; each problem names the variable and what to do about it."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Secret(str):
+    """A string that does not show itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+
+class LogLevel(Enum):
+    """How much is logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class LogFormat(Enum):
+    """How a log line looks."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class StoreBackend(Enum):
+    """Where tasks are kept."""
+
+    DATABASE = "database"
+    MEMORY = "memory"
+
+
+def _setting(name: str, doc: str, default: _T, *also: str, check: Callable[[Any], str] | None = None) -> _T:
+    """Declare one setting: its variable (and other names for it), what it means, and its default."""
+    made: _T = field(default=default, metadata={"names": (name, *also), "doc": doc, "check": check})
+    return made
+
+
+def _positive(value: float | None) -> str:
+    return "" if value is None or value > 0 else "must be greater than 0"
+
+
+def _port(value: int) -> str:
+    return "" if 0 <= value <= 65535 else "must be a port, 0 to 65535"  # noqa: PLR2004
+
+
+def _http_url(value: str | None) -> str:
+    return "" if not value or value.startswith(("http://", "https://")) else "must begin with http:// or https://"
+
+
+@frozen
+class ServerSettings:
+    """Where the service listens."""
+
+    host: str = _setting("A2A_HOST", "Address to listen on.", "127.0.0.1")
+    port: int = _setting("A2A_PORT", "Port to listen on.", 8000, check=_port)
+    public_url: str | None = _setting(
+        "A2A_PUBLIC_URL",
+        "The service's URL as clients reach it; goes into the agent card. Default: made of host and port.",
+        None,
+        check=_http_url,
+    )
+    max_body: int = _setting(
+        "A2A_MAX_REQUEST_BODY_BYTES",
+        "Largest request taken, in bytes; larger ones are answered 413.",
+        1_048_576,
+        check=_positive,
+    )
+    keep_alive: float = _setting(
+        "A2A_KEEP_ALIVE_SECONDS",
+        "Silence on a stream after which a comment is sent. The Python SDK's clients give up after 5 seconds.",
+        3.0,
+        check=_positive,
+    )
+    drain: float = _setting(
+        "A2A_DRAIN_SECONDS",
+        "After SIGTERM, time for running turns to end. What is left is taken up by the next start.",
+        10.0,
+        check=_positive,
+    )
+
+    @property
+    def url(self) -> str:
+        """The URL clients reach the service by."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+@frozen
+class AuthSettings:
+    """Who may ask."""
+
+    bearer_token: Secret | None = _setting(
+        "A2A_BEARER_TOKEN",
+        "The token clients send as `Authorization: Bearer …`. Required: without it the service does not start.",
+        None,
+    )
+
+
+@frozen
+class OpenCodeSettings:
+    """The OpenCode that does the work."""
+
+    url: str = _setting(
+        "OPENCODE_BASE_URL", "Where `opencode serve` listens.", "http://127.0.0.1:4096", check=_http_url
+    )
+    directory: str | None = _setting(
+        "OPENCODE_DIRECTORY",
+        "Directory sessions work in. Default: the directory OpenCode was started in.",
+        None,
+        "OPENCODE_WORKSPACE_ROOT",
+    )
+    username: str = _setting("OPENCODE_AUTH_USERNAME", "User name of OpenCode's own authentication.", "opencode")
+    password: Secret | None = _setting(
+        "OPENCODE_AUTH_PASSWORD", "Its password (OpenCode calls it OPENCODE_SERVER_PASSWORD).", None
+    )
+    provider_id: str | None = _setting(
+        "OPENCODE_PROVIDER_ID", "Model provider; goes together with OPENCODE_MODEL_ID.", None
+    )
+    model_id: str | None = _setting("OPENCODE_MODEL_ID", "Model. Default: OpenCode's own.", None)
+    agent: str | None = _setting("OPENCODE_AGENT", "OpenCode's agent (build, plan, ...). Default: OpenCode's own.", None)
+    system: str | None = _setting("OPENCODE_SYSTEM", "System prompt added to each prompt.", None)
+    variant: str | None = _setting("OPENCODE_VARIANT", "Model variant, such as a reasoning effort.", None)
+    timeout: float = _setting(
+        "OPENCODE_TIMEOUT", "Seconds one call to OpenCode may take. Turns are not calls.", 120.0, check=_positive
+    )
+    abort_timeout: float = _setting(
+        "A2A_CANCEL_ABORT_TIMEOUT_SECONDS",
+        "Seconds for an abort to show its effect, before it is sent again.",
+        5.0,
+        check=_positive,
+    )
+
+    @property
+    def options(self) -> PromptOptions:
+        """What accompanies each prompt."""
+        model = ModelChoice(self.provider_id, self.model_id) if self.provider_id and self.model_id else None
+        return PromptOptions(model, self.agent, self.system, self.variant)
+
+
+@frozen
+class TurnSettings:
+    """How far one turn may go. 0 means no bound."""
+
+    steps: int = _setting("A2A_TURN_MAX_STEPS", "Calls of the model in one turn, sub-agents included.", 500)
+    seconds: float = _setting(
+        "A2A_TURN_MAX_SECONDS",
+        "Length of a turn in seconds, without the time somebody's answer is awaited.",
+        14_400.0,
+        "OPENCODE_TIMEOUT_STREAM",
+    )
+    output_bytes: int = _setting("A2A_TURN_MAX_OUTPUT_BYTES", "Characters of output in one turn.", 67_108_864)
+    cost: float = _setting("A2A_TURN_MAX_COST", "Cost of one task, in OpenCode's currency (US dollars).", 0.0)
+
+    @property
+    def limits(self) -> Limits:
+        """The same as the domain has it."""
+        return Limits(
+            steps=self.steps or None,
+            output_bytes=self.output_bytes or None,
+            cost=self.cost or None,
+            seconds=self.seconds or None,
+        )
+
+
+@frozen
+class StoreSettings:
+    """Where tasks are kept."""
+
+    backend: StoreBackend = _setting(
+        "A2A_TASK_STORE_BACKEND", "`database`, or `memory` (everything is forgotten at the end).", StoreBackend.DATABASE
+    )
+    url: str | None = _setting(
+        "A2A_TASK_STORE_DATABASE_URL",
+        "`sqlite+aiosqlite:///` and a path. Default: a file named after the port in $STATE_DIRECTORY, else in "
+        "$XDG_STATE_HOME/opencode-a2a-server (~/.local/state/opencode-a2a-server).",
+        None,
+    )
+
+
+@frozen
+class CardSettings:
+    """What the agent card says of the service."""
+
+    title: str = _setting("A2A_TITLE", "Name of the agent.", "OpenCode A2A")
+    description: str = _setting("A2A_DESCRIPTION", "What the agent is.", "OpenCode, the coding agent, over A2A")
+    version: str | None = _setting("A2A_VERSION", "Version of the agent. Default: that of this package.", None)
+    project: str | None = _setting("A2A_PROJECT", "Name of the project it works on.", None)
+    documentation_url: str | None = _setting(
+        "A2A_DOCUMENTATION_URL", "Where the agent is documented.", None, check=_http_url
+    )
+
+
+@frozen
+class LogSettings:
+    """What is logged, to standard error."""
+
+    level: LogLevel = _setting("A2A_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", LogLevel.WARNING)
+    format: LogFormat = _setting("A2A_LOG_FORMAT", "`console` or `json`.", LogFormat.CONSOLE)
+
+
+@frozen
+class RuntimeSettings:
+    """Which runtime does the work."""
+
+    runtime: str = _setting(
+        "A2A_RUNTIME", "`opencode`, `scripted`, or `package.module:factory` of an adapter of your own.", "opencode"
+    )
+    script: str | None = _setting("A2A_SCRIPT", "File with what the scripted runtime plays. Default: it echoes.", None)
+
+
+@frozen
+class Settings:
+    """All settings."""
+
+    server: ServerSettings = field(factory=ServerSettings)
+    auth: AuthSettings = field(factory=AuthSettings)
+    opencode: OpenCodeSettings = field(factory=OpenCodeSettings)
+    turn: TurnSettings = field(factory=TurnSettings)
+    store: StoreSettings = field(factory=StoreSettings)
+    card: CardSettings = field(factory=CardSettings)
+    log: LogSettings = field(factory=LogSettings)
+    runtime: RuntimeSettings = field(factory=RuntimeSettings)
+    environment: Mapping[str, str] = field(factory=dict, repr=False)
+    """The environment as it was, for runtimes which have settings of their own."""
+    notes: tuple[str, ...] = ()
+    """What the operator should know although it stops nothing."""
+
+    @property
+    def database_url(self) -> str | None:
+        """The store's URL, None to keep tasks in memory."""
+        if self.store.backend is StoreBackend.MEMORY:
+            return None
+        if self.store.url is not None:
+            return self.store.url
+        home = self.environment.get("STATE_DIRECTORY", "").split(":")[0]
+        state = Path(self.environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        folder = Path(home) if home else state / "opencode-a2a-server"
+        return f"sqlite+aiosqlite:///{folder}/tasks-{self.server.port}.db"
+
+
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "A2A_STREAMING": "streaming is always on",
+    "A2A_PROTOCOL_VERSION": "the protocol version is negotiated with each request",
+    "A2A_SESSION_CACHE_TTL_SECONDS": "bindings of contexts to sessions are kept in the store",
+    "A2A_SESSION_CACHE_MAXSIZE": "bindings of contexts to sessions are kept in the store",
+    "A2A_LOG_PAYLOADS": "payloads are not logged",
+    "A2A_LOG_BODY_LIMIT": "payloads are not logged",
+    "A2A_ALLOW_DIRECTORY_OVERRIDE": "requests do not choose a directory",
+    "A2A_ENABLE_SESSION_SHELL": "there is no session shell",
+    "A2A_OAUTH_AUTHORIZATION_URL": "only bearer tokens are taken",
+    "A2A_OAUTH_TOKEN_URL": "only bearer tokens are taken",
+    "A2A_OAUTH_METADATA_URL": "only bearer tokens are taken",
+    "A2A_OAUTH_SCOPES": "only bearer tokens are taken",
+}
+"""Variables of opencode-a2a-server 0.2 which are taken and do nothing, each with the reason; the start says so."""
+
+_FILE = "_FILE"
+_NEAR = 0.85
+"""How alike two names are if one is taken for a slip of the other; OPENCODE_* has many names which are not ours."""
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """
+    Read the settings. Each may also be given as `<NAME>_FILE`, the path of a file that holds the value.
+
+    Raises:
+        SettingsError: With all problems at once.
+
+    """
+    problems = list(_unknown(environment))
+    parts: dict[str, Any] = {}
+    for name, group in _groups():
+        parts[name] = _load_group(group, environment, problems)
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings(**parts, environment=dict(environment), notes=tuple(_notes(environment)))
+    if problems := list(_contradictions(settings)):
+        raise SettingsError(problems)
+    return settings
+
+
+def every_setting() -> Iterator[tuple[type, attrs.Attribute[Any]]]:
+    """Give each settings class with its settings, for the reference and for completions."""
+    for _, group in _groups():
+        for setting in attrs.fields(attrs.resolve_types(group)):
+            yield group, setting
+
+
+def _groups() -> Iterator[tuple[str, type[Any]]]:
+    for group in attrs.fields(attrs.resolve_types(Settings)):
+        if group.type is not None and attrs.has(group.type):
+            yield group.name, group.type
+
+
+def _load_group(group: type[Any], environment: Mapping[str, str], problems: list[str]) -> object:
+    given: dict[str, Any] = {}
+    for setting in attrs.fields(attrs.resolve_types(group)):
+        for name in setting.metadata["names"]:
+            try:
+                text = _text(name, environment)
+                if text is not None:
+                    given[setting.name] = _read(text, setting, name)
+                    break
+            except SettingsError as error:
+                problems += error.problems
+                break
+    return group(**given)
+
+
+def _text(name: str, environment: Mapping[str, str]) -> str | None:
+    """Give the value of a variable or of the file it names; empty is not given."""
+    path = environment.get(name + _FILE)
+    if path:
+        if environment.get(name):
+            raise SettingsError([f"{name}: given twice, also as {name}{_FILE}; drop one"])
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{name}{_FILE}: {path} cannot be read ({error})"]) from error
+    return environment.get(name, "").strip() or None
+
+
+def _read(text: str, setting: attrs.Attribute[Any], name: str) -> Any:  # noqa: ANN401 - of the setting's type
+    try:
+        value = _CONVERTER.structure(text, setting.type or str)
+    except (BaseValidationError, ValueError) as error:
+        reason = "; ".join(transform_error(error)) if isinstance(error, BaseValidationError) else str(error)
+        raise SettingsError([f"{name}: {reason}"]) from error
+    check = setting.metadata["check"]
+    if check is not None and (complaint := check(value)):
+        raise SettingsError([f"{name}: {complaint}"])
+    return value
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    known = {name for _, setting in every_setting() for name in setting.metadata["names"]}
+    known |= {name + _FILE for name in known} | set(WITHOUT_EFFECT)
+    for name in sorted(set(environment) - known):
+        if name.startswith("A2A_"):
+            nearest = difflib.get_close_matches(name, known, 1, 0)
+            yield f"{name}: there is no such setting; did you mean {nearest[0]}?"
+        elif name.startswith("OPENCODE_") and (near := difflib.get_close_matches(name, known, 1, _NEAR)):
+            yield f"{name}: there is no such setting; did you mean {near[0]}?"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if bool(settings.opencode.provider_id) != bool(settings.opencode.model_id):
+        yield "OPENCODE_PROVIDER_ID and OPENCODE_MODEL_ID go together: give both or none"
+    url = settings.store.url
+    if url is not None and not url.startswith("sqlite+aiosqlite:///"):
+        yield "A2A_TASK_STORE_DATABASE_URL: must begin with sqlite+aiosqlite:/// and name a file"
+    token = settings.auth.bearer_token
+    if token is not None and any(ord(character) < 0x21 or ord(character) > 0x7E for character in token):  # noqa: PLR2004
+        yield "A2A_BEARER_TOKEN: must be printable ASCII without spaces, or no client could send it"
+
+
+def _notes(environment: Mapping[str, str]) -> Iterator[str]:
+    for name, reason in WITHOUT_EFFECT.items():
+        if environment.get(name):
+            yield f"{name} has no effect: {reason}"
+
+
+def _read_whole(text: object, _: type) -> int:
+    try:
+        return int(str(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _read_number(text: object, _: type) -> float:
+    try:
+        return float(str(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _read_choice(text: object, choices: type[Enum]) -> Enum:
+    for choice in choices:
+        if str(text).lower() == str(choice.value).lower():
+            return choice
+    raise ValueError(f"{text!r} is none of {', '.join(str(choice.value) for choice in choices)}")
+
+
+def _make_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(int, _read_whole)
+    converter.register_structure_hook(float, _read_number)
+    converter.register_structure_hook(Secret, lambda text, _: Secret(text))
+    converter.register_structure_hook_func(
+        lambda wanted: isinstance(wanted, type) and issubclass(wanted, Enum), _read_choice
+    )
+    return converter
+
+
+_CONVERTER = _make_converter()

@@ -1,0 +1,102 @@
+"""Accept a message: as an answer, as the next turn of a task, or as a new task."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from opencode_a2a_server.app.ports.agent import Agent
+from opencode_a2a_server.app.ports.ids import Ids
+from opencode_a2a_server.app.ports.journal import Journal, TaskLog
+from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.run_turns import RunTurns
+from opencode_a2a_server.app.usecases.tasks import owned
+from opencode_a2a_server.domain.errors import ContextMismatch, Draining, TaskIsBusy, TaskIsTerminal
+from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
+
+
+@frozen
+class Accepted:
+    """The task a message went to, and the last entry of its journal before anything came of it."""
+
+    log: TaskLog
+    seq: Seq
+
+
+@frozen
+class AcceptMessage:
+    """
+    Accept a message; what is accepted is durable.
+
+    A message without a task begins one, in the context it names or in a new one. With a task it answers what the task
+    waits for.
+
+    Raises:
+        ContentTypeNotSupported: The runtime cannot take a part of it.
+        TaskNotFound: It names a task this principal does not have.
+        ContextMismatch: It names a task and another task's context.
+        TaskIsTerminal, TaskIsBusy: The task takes no message now.
+        AmbiguousAnswer: The task waits for an answer and this is none.
+        Draining, JournalUnavailable: Not now.
+
+    """
+
+    agent: Agent
+    journal: Journal
+    turns: RunTurns
+    answer: AnswerInterrupt
+    ids: Ids
+
+    async def __call__(self, principal: Principal, message: Message) -> Accepted | Message:
+        """Give the task the message went to, or the runtime's bare reply."""
+        self.agent.check(message)
+        if self.turns.draining:
+            raise Draining("the service is about to stop; try again in a moment")
+        if message.task_id is not None:
+            return await self._continue(principal, message, message.task_id)
+        if (reply := await self.agent.reply(principal, message)) is not None:
+            return reply
+        return await self._begin(principal, message)
+
+    async def _begin(self, principal: Principal, message: Message) -> Accepted:
+        context_id = message.context_id or ContextId(self.ids.new())
+        task_id = TaskId(self.ids.new())
+        log = await self.journal.create(task_id, TaskSubmitted(context_id, principal, _placed(message, task_id, context_id)))
+        seq = log.task.seq
+        await log.durable(seq)
+        self.turns.start(log, message)
+        return Accepted(log, seq)
+
+    async def _continue(self, principal: Principal, message: Message, task_id: TaskId) -> Accepted:
+        log = await owned(self.journal, principal, task_id)
+        task = log.task
+        if message.context_id not in (None, task.context_id):
+            raise ContextMismatch(f"task {task_id} does not belong to context {message.context_id}", "message.contextId")
+        if task.state.terminal:
+            raise TaskIsTerminal(f"task {task_id} is {task.state.value}; send the message without a taskId to go on")
+        seq = task.seq
+        placed = _placed(message, task_id, task.context_id)
+        if task.pending:
+            await self.answer.by_message(log, principal, placed)
+        elif task.state.interrupted:
+            log.append([MessageReceived(placed)])
+            self.turns.start(log, placed)
+        else:
+            raise TaskIsBusy(f"task {task_id} works on another message; wait for its end, or cancel it")
+        await log.durable()
+        return Accepted(log, seq)
+
+
+def _placed(message: Message, task_id: TaskId, context_id: ContextId) -> Message:
+    """Complete the ids a client may leave out (A2A 1.0, 3.4.3)."""
+    return Message(
+        message.message_id,
+        message.role,
+        message.parts,
+        context_id,
+        task_id,
+        message.reference_task_ids,
+        message.extensions,
+        message.metadata,
+    )

@@ -1,0 +1,48 @@
+"""Cancel a task."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from opencode_a2a_server.app.ports.journal import Journal, TaskLog
+from opencode_a2a_server.app.usecases.run_turns import RunTurns
+from opencode_a2a_server.app.usecases.tasks import owned
+from opencode_a2a_server.domain.errors import TaskNotCancelable
+from opencode_a2a_server.domain.ids import Principal, TaskId
+from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.updates import CancelRequested, StatusChanged
+
+
+@frozen
+class CancelTask:
+    """
+    Cancel a task (A2A 1.0, 3.1.5): journal the intent, abort the turn, wait for the effect.
+
+    Who asks while another cancellation is under way waits for the same end.
+
+    Raises:
+        TaskNotFound: This principal has no such task.
+        TaskNotCancelable: It has ended, or ended by itself before the abort took effect.
+
+    """
+
+    journal: Journal
+    turns: RunTurns
+
+    async def __call__(self, principal: Principal, task_id: TaskId) -> TaskLog:
+        """Give the canceled task."""
+        log = await owned(self.journal, principal, task_id)
+        task = log.task
+        if task.state.terminal:
+            raise TaskNotCancelable(f"task {task_id} is {task.state.value} already")
+        if not task.canceling:
+            log.append([CancelRequested(principal)])
+            await log.durable()
+        if not self.turns.cancel(task_id) and not task.state.terminal:
+            log.append([StatusChanged(TaskState.CANCELED)])
+        reader = log.read(task.seq)
+        while not log.task.state.terminal:
+            await reader.next()
+        if log.task.state is not TaskState.CANCELED:
+            raise TaskNotCancelable(f"task {task_id} was {log.task.state.value} before it could be canceled")
+        return log

@@ -1,0 +1,45 @@
+"""Send a message and follow what comes of it."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
+from opencode_a2a_server.app.usecases.subscribe import Cursor, Subscribe, Subscription
+from opencode_a2a_server.domain.errors import TaskNotFound
+from opencode_a2a_server.domain.ids import Principal
+from opencode_a2a_server.domain.message import Message
+
+
+@frozen
+class StreamMessage:
+    """
+    Send a message and follow its task (A2A 1.0, 3.1.2).
+
+    A repeated request which says what it has seen (`Last-Event-ID`, as browsers and proxies repeat a broken stream)
+    resumes the stream of the message it sent before: nothing runs twice. Raises what `AcceptMessage` raises.
+    """
+
+    accept: AcceptMessage
+    journal: Journal
+    subscribe: Subscribe
+
+    async def __call__(
+        self, principal: Principal, message: Message, cursor: Cursor | None = None
+    ) -> Subscription | Message:
+        """Give the stream, or the runtime's bare reply."""
+        if cursor is not None and await self._said_before(principal, message, cursor):
+            return await self.subscribe(principal, cursor.task_id, cursor)
+        accepted = await self.accept(principal, message)
+        if isinstance(accepted, Message):
+            return accepted
+        return Subscription.now(accepted.log, accepted.seq)
+
+    async def _said_before(self, principal: Principal, message: Message, cursor: Cursor) -> bool:
+        try:
+            log = await self.journal.open(cursor.task_id)
+        except TaskNotFound:
+            return False
+        said = (known.message_id for known in log.task.history)
+        return log.task.principal == principal and message.message_id in said

@@ -1,0 +1,88 @@
+"""Follow a task that is under way, or read on where a stream broke."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define, frozen
+
+from opencode_a2a_server.app.ports.journal import Journal, Reader, TaskLog
+from opencode_a2a_server.app.usecases.tasks import owned
+from opencode_a2a_server.domain.errors import TaskIsTerminal
+from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
+from opencode_a2a_server.domain.updates import Entry
+
+
+@frozen
+class Cursor:
+    """The last thing a client has seen of a task's stream."""
+
+    task_id: TaskId
+    seq: Seq
+
+
+@define
+class Subscription:
+    """
+    A stream of one task.
+
+    It opens with the task as of `seq`, unless it is `resumed`: then the client has that already. `gap` says that the
+    cursor could not be honoured and the task stands in for what was missed.
+    """
+
+    log: TaskLog
+    reader: Reader
+    seq: Seq
+    since: Seq
+    """What the task waits for counts as an end of the stream only if it began to wait after this entry."""
+    resumed: bool = False
+    gap: bool = False
+
+    @classmethod
+    def now(cls, log: TaskLog, since: Seq | None = None, *, gap: bool = False) -> Subscription:
+        """Open with the task as it stands. The caller encodes it before it awaits anything."""
+        seq = log.task.seq
+        return cls(log, log.read(seq), seq, seq if since is None else since, gap=gap)
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether all was read that will come.
+
+        A stream ends where the task does, and where it waits for somebody outside (A2A 1.0, 3.2.2 and 11.7).
+        """
+        status = self.log.task.status
+        if status.state.terminal:
+            return self.reader.position >= status.seq
+        return status.state.interrupted and self.since < status.seq <= self.reader.position
+
+    async def next(self, patience: float | None = None) -> Sequence[Entry]:
+        """Give what comes next; nothing after `patience` seconds without any."""
+        return await self.reader.next(patience)
+
+
+@frozen
+class Subscribe:
+    """
+    Follow a task (A2A 1.0, 3.1.6): the task as it stands, then everything after, nothing missed between.
+
+    With a cursor exactly the missing suffix is read, also of a task that has ended.
+
+    Raises:
+        TaskNotFound: This principal has no such task.
+        TaskIsTerminal: It has ended, and there is no cursor to read on from.
+
+    """
+
+    journal: Journal
+
+    async def __call__(self, principal: Principal, task_id: TaskId, cursor: Cursor | None = None) -> Subscription:
+        """Open the stream."""
+        log = await owned(self.journal, principal, task_id)
+        if cursor is None:
+            if log.task.state.terminal:
+                raise TaskIsTerminal(f"task {task_id} is {log.task.state.value}; get it instead")
+            return Subscription.now(log)
+        if cursor.task_id != task_id or not 0 < cursor.seq <= log.task.seq:
+            return Subscription.now(log, gap=True)
+        return Subscription(log, log.read(cursor.seq), cursor.seq, cursor.seq, resumed=True)

@@ -1,0 +1,109 @@
+"""
+Every refusal, one tree.
+
+    Refusal                      we say no, and why
+    ├── TaskNotFound             unknown, or somebody else's: indistinguishable
+    ├── TaskNotCancelable        it has ended
+    ├── UnsupportedOperation     the task's state does not allow it
+    │   ├── TaskIsTerminal       it has ended
+    │   └── TaskIsBusy           it works on another message
+    ├── InvalidRequest           the caller broke the contract
+    │   ├── ContextMismatch      task and context do not belong together
+    │   ├── AnswerDoesNotFit     wrong kind of answer for the interrupt
+    │   └── AmbiguousAnswer      the text does not say clearly what is meant
+    ├── ContentTypeNotSupported  a part the agent cannot take, or nothing the client would accept
+    ├── AlreadyAnswered          another answer came first
+    ├── IllegalTransition        the state machine does not know this step: a fault of ours
+    ├── Unavailable              not now
+    │   ├── Draining             the service is about to stop
+    │   ├── JournalUnavailable   the store does not take writes
+    │   └── AgentUnreachable     the runtime does not answer
+    └── AgentFault               the runtime broke its contract: a fault of theirs
+        └── AgentRefused         the runtime refused what we asked
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, named for what it says
+    """We say no; the message says why and what the caller can do."""
+
+
+class TaskNotFound(Refusal):
+    """No such task for this principal."""
+
+
+class TaskNotCancelable(Refusal):
+    """The task has ended."""
+
+
+class UnsupportedOperation(Refusal):
+    """The task's state does not allow the operation."""
+
+
+class TaskIsTerminal(UnsupportedOperation):
+    """The task has ended, it takes no messages and has no updates to come."""
+
+
+class TaskIsBusy(UnsupportedOperation):
+    """The task works on another message."""
+
+
+class InvalidRequest(Refusal):
+    """The caller broke the contract; `field` names where, dotted, if there is one place."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ContextMismatch(InvalidRequest):
+    """The task does not belong to the context named beside it."""
+
+
+class AnswerDoesNotFit(InvalidRequest):
+    """The answer is of the wrong kind for the interrupt."""
+
+
+class AmbiguousAnswer(InvalidRequest):
+    """The text does not say clearly what is meant."""
+
+
+class ContentTypeNotSupported(Refusal):
+    """A part of a kind or media type that the agent cannot take."""
+
+
+class AlreadyAnswered(Refusal):
+    """The interrupt has another answer."""
+
+
+class IllegalTransition(Refusal):
+    """The state machine does not know this step."""
+
+
+class Unavailable(Refusal):
+    """Not now; the same call may succeed later."""
+
+
+class Draining(Unavailable):
+    """The service is about to stop and takes no new work."""
+
+
+class JournalUnavailable(Unavailable):
+    """The store does not take writes."""
+
+
+class AgentUnreachable(Unavailable):
+    """The runtime does not answer."""
+
+
+class AgentFault(Refusal):
+    """The runtime broke its contract."""
+
+
+class AgentRefused(AgentFault):
+    """The runtime refused what we asked; `status` is its HTTP status, 0 if there is none."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,81 @@
+"""What was said: messages and their parts, A2A's content model without its encodings."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from .ids import ContextId, MessageId, TaskId
+
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+"""A value that any encoding can carry."""
+
+
+@frozen
+class TextPart:
+    """Plain text."""
+
+    text: str
+    metadata: Mapping[str, Json] = field(factory=dict)
+
+
+@frozen
+class RawPart:
+    """A file, inline."""
+
+    raw: bytes = field(repr=lambda raw: f"<{len(raw)} bytes>")
+    media_type: str = ""
+    filename: str = ""
+    metadata: Mapping[str, Json] = field(factory=dict)
+
+
+@frozen
+class UrlPart:
+    """A file, by reference."""
+
+    url: str
+    media_type: str = ""
+    filename: str = ""
+    metadata: Mapping[str, Json] = field(factory=dict)
+
+
+@frozen
+class DataPart:
+    """Structured data."""
+
+    data: Json
+    media_type: str = ""
+    filename: str = ""
+    metadata: Mapping[str, Json] = field(factory=dict)
+
+
+Part: TypeAlias = TextPart | RawPart | UrlPart | DataPart
+
+
+class Role(enum.Enum):
+    """Who said it."""
+
+    USER = "user"
+    AGENT = "agent"
+
+
+@frozen
+class Message:
+    """One communication between a client and the agent (A2A 1.0, 4.1.4)."""
+
+    message_id: MessageId
+    role: Role
+    parts: tuple[Part, ...]
+    context_id: ContextId | None = None
+    task_id: TaskId | None = None
+    reference_task_ids: tuple[TaskId, ...] = ()
+    extensions: tuple[str, ...] = ()
+    metadata: Mapping[str, Json] = field(factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The text parts, one a line."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))

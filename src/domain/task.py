@@ -1,0 +1,226 @@
+"""The task: the fold of its journal."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from attrs import define, field
+
+from .errors import IllegalTransition
+from .events import Failure
+from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId, TaskId
+from .interrupt import Interrupt
+from .message import Message, Part, Role, TextPart
+from .session import Session
+from .state import TaskState, step
+from .updates import (
+    ArtifactTold,
+    BlockKind,
+    CancelRequested,
+    Entry,
+    InterruptRaised,
+    InterruptResolved,
+    MessageReceived,
+    StatusChanged,
+    TaskSubmitted,
+    TextAppended,
+    TurnStarted,
+    Update,
+)
+from .usage import Usage
+
+
+@define
+class Artifact:
+    """One block of output as far as it was told. Its text grows in pieces, so that an append costs the same always."""
+
+    id: ArtifactId
+    kind: BlockKind
+    message: MessageId | None
+    lane: SessionId | None
+    name: str
+    seq: Seq
+    """The last update that touched it."""
+    closed: bool = False
+    _parts: tuple[Part, ...] = ()
+    _pieces: list[str] = field(factory=list)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The content; text is one part however many updates told it."""
+        if self._pieces:
+            grown = TextPart("".join([self._said(), *self._pieces]))
+            self._parts = (grown,)
+            self._pieces = []
+        return self._parts
+
+    @property
+    def text(self) -> str:
+        """The text told so far, empty for other content."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    def append(self, text: str) -> None:
+        """Add text at the end."""
+        if text:
+            self._pieces.append(text)
+
+    def _said(self) -> str:
+        match self._parts:
+            case ():
+                return ""
+            case (TextPart(text=text),):
+                return text
+        raise IllegalTransition(f"artifact {self.id} is not text and cannot grow by text")
+
+
+@define
+class Status:
+    """Where the task stands, since when, and what was said with it."""
+
+    state: TaskState
+    at: float
+    seq: Seq
+    parts: tuple[Part, ...] = ()
+
+
+@define
+class Task:
+    """
+    One unit of work, as of update `seq`.
+
+    Only `apply` changes it. Readers encode what they need at once and keep no reference over an await.
+    """
+
+    id: TaskId
+    context_id: ContextId
+    principal: Principal
+    created_at: float
+    seq: Seq
+    status: Status
+    history: list[Message]
+    artifacts: dict[ArtifactId, Artifact] = field(factory=dict)
+    session: Session | None = None
+    prompt: MessageId | None = None
+    """The prompt of the turn under way, or of the last one."""
+    usage: Usage | None = None
+    failure: Failure | None = None
+    pending: dict[RequestId, Interrupt] = field(factory=dict)
+    """Interrupts that wait for an answer, oldest first."""
+    resolved: dict[RequestId, InterruptResolved] = field(factory=dict)
+    canceling: bool = False
+
+    @classmethod
+    def submitted(cls, task_id: TaskId, entry: Entry) -> Self:
+        """
+        Begin a task with the first entry of its journal.
+
+        Raises:
+            IllegalTransition: The entry is not a `TaskSubmitted`.
+
+        """
+        update = entry.update
+        if not isinstance(update, TaskSubmitted):
+            raise IllegalTransition(f"the journal of {task_id} begins with {type(update).__name__}")
+        return cls(
+            id=task_id,
+            context_id=update.context_id,
+            principal=update.principal,
+            created_at=entry.at,
+            seq=entry.seq,
+            status=Status(TaskState.SUBMITTED, entry.at, entry.seq),
+            history=[update.message],
+        )
+
+    @property
+    def state(self) -> TaskState:
+        """Where the task stands."""
+        return self.status.state
+
+    def apply(self, entry: Entry) -> None:
+        """
+        Take in the next entry of the journal.
+
+        Raises:
+            IllegalTransition: The task has ended, or a number is missing.
+
+        """
+        if self.state.terminal:
+            raise IllegalTransition(f"task {self.id} is {self.state.value}: nothing can follow")
+        if entry.seq != self.seq + 1:
+            raise IllegalTransition(f"task {self.id} is at {self.seq}, update {entry.seq} cannot follow")
+        update = entry.update
+        if type(update) is TextAppended:  # first: most updates are
+            self._grow(update, entry.seq)
+        else:
+            self._take(update, entry)
+        self.seq = entry.seq
+
+    def _grow(self, update: TextAppended, seq: Seq) -> None:
+        artifact = self.artifacts[update.artifact]
+        artifact.append(update.text)
+        artifact.seq = seq
+        artifact.closed = update.last
+
+    def _take(self, update: Update, entry: Entry) -> None:
+        match update:
+            case ArtifactTold():
+                self.artifacts[update.artifact] = Artifact(
+                    id=update.artifact,
+                    kind=update.kind,
+                    message=update.message,
+                    lane=update.lane,
+                    name=update.name,
+                    seq=entry.seq,
+                    closed=update.last,
+                    parts=update.parts,
+                )
+            case StatusChanged():
+                self._enter(update.state, entry, update.parts)
+                self.usage = update.usage or self.usage
+                self.failure = update.failure
+                if update.state.terminal:
+                    self.pending.clear()
+            case TurnStarted():
+                self.session, self.prompt = update.session, update.prompt
+                self._enter(TaskState.WORKING, entry)
+            case InterruptRaised():
+                self.pending[update.interrupt.id] = update.interrupt
+                self._enter(TaskState.INPUT_REQUIRED, entry, (TextPart(update.interrupt.prompt),))
+            case InterruptResolved():
+                self.pending.pop(update.request, None)
+                self.resolved[update.request] = update
+                self._resume(entry)
+            case MessageReceived():
+                self.history.append(update.message)
+            case CancelRequested():
+                self.canceling = True
+            case TaskSubmitted():
+                raise IllegalTransition(f"task {self.id} was submitted twice")
+            case TextAppended():  # pragma: no cover - taken by apply
+                self._grow(update, entry.seq)
+
+    def _resume(self, entry: Entry) -> None:
+        """One interrupt less: the next one is asked, or the work goes on."""
+        waiting = next(iter(self.pending.values()), None)
+        if waiting is None:
+            self._enter(TaskState.WORKING, entry)
+        else:
+            self._enter(TaskState.INPUT_REQUIRED, entry, (TextPart(waiting.prompt),))
+
+    def _enter(self, state: TaskState, entry: Entry, parts: tuple[Part, ...] = ()) -> None:
+        old = self.status
+        step(old.state, state)
+        if old.parts:
+            self.history.append(status_message(self, old))
+        self.status = Status(state, entry.at, entry.seq, parts)
+
+
+def status_message(task: Task, status: Status) -> Message:
+    """Give what was said with a status as a message; the id tells the same message however it is read."""
+    return Message(
+        message_id=MessageId(f"{task.id}-{status.seq}"),
+        role=Role.AGENT,
+        parts=status.parts,
+        context_id=task.context_id,
+        task_id=task.id,
+    )

@@ -1,0 +1,155 @@
+"""
+What the client is told: updates, frozen, one closed union.
+
+A task's journal is the sequence of its updates, numbered from 1; the task anyone reads is their fold
+(`task.Task`). Some updates are for the service alone (`heard` by no client): they carry what a restart needs.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, TypeAlias
+
+from attrs import define, field, frozen
+
+from .events import Failure
+from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId, TaskId
+from .interrupt import Interrupt
+from .message import Message, Part
+from .session import Session
+from .state import TaskState
+from .usage import Usage
+
+
+class BlockKind(enum.Enum):
+    """What an artifact holds; values are those of `metadata.shared.stream.block_type`."""
+
+    TEXT = "text"
+    REASONING = "reasoning"
+    TOOL = "tool_call"
+    CONTENT = "content"
+
+
+@frozen
+class TaskSubmitted:
+    """The first update of each journal."""
+
+    context_id: ContextId
+    principal: Principal
+    message: Message
+
+
+@frozen
+class MessageReceived:
+    """The client said more."""
+
+    message: Message
+
+
+@frozen
+class TurnStarted:
+    """
+    A prompt is about to be sent: the task works.
+
+    Journaled before the runtime is told, so that whoever finds the task after a crash can look the prompt up there.
+    """
+
+    session: Session
+    prompt: MessageId
+
+
+@frozen
+class StatusChanged:
+    """The task is in a state; `parts` are said with it, `usage` is the task's total where it is known."""
+
+    state: TaskState
+    parts: tuple[Part, ...] = ()
+    usage: Usage | None = None
+    failure: Failure | None = None
+    retry: int = 0
+    """Which retry of a call of the model this announces; 0 for none."""
+
+
+@frozen
+class InterruptRaised:
+    """Somebody must answer before the task goes on: it requires input."""
+
+    interrupt: Interrupt
+
+
+@frozen
+class InterruptResolved:
+    """An interrupt is gone: answered (by whom, if it was a client of ours) or withdrawn."""
+
+    request: RequestId
+    resolution: str
+    by: Principal | None = None
+
+
+@frozen
+class ArtifactTold:
+    """
+    An artifact begins, or is told anew from its start.
+
+    `message` and `lane` are the runtime's message and, for a sub-agent's output, its session. `last` closes it.
+    """
+
+    artifact: ArtifactId
+    kind: BlockKind
+    parts: tuple[Part, ...]
+    message: MessageId | None = None
+    lane: SessionId | None = None
+    name: str = ""
+    last: bool = False
+
+
+@frozen
+class TextAppended:
+    """The one text part of an artifact grows; with `last` it is whole."""
+
+    artifact: ArtifactId
+    text: str
+    last: bool = False
+
+
+@frozen
+class CancelRequested:
+    """Somebody wants the task canceled: an intent, kept until its effect shows."""
+
+    by: Principal
+
+
+Update: TypeAlias = (
+    TaskSubmitted
+    | MessageReceived
+    | TurnStarted
+    | StatusChanged
+    | InterruptRaised
+    | InterruptResolved
+    | ArtifactTold
+    | TextAppended
+    | CancelRequested
+)
+
+
+@define
+class Entry:
+    """
+    One line of a journal: an update, its number, and when it was written (seconds since the epoch, UTC).
+
+    `encodings` is a place for adapters to keep what they made of the update, so that it is made once however many
+    read it.
+    """
+
+    seq: Seq
+    at: float
+    update: Update
+    encodings: dict[str, Any] = field(factory=dict, eq=False, repr=False)
+
+
+@frozen
+class TaskKey:
+    """What each encoding of an update names beside it."""
+
+    task_id: TaskId
+    context_id: ContextId
