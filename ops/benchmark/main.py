@@ -43,9 +43,7 @@ _ROUND: dict[str, dict[str, _Measure]] = {
 
 
 async def bench(chosen: argparse.Namespace) -> report.Results:
-    """
-    Take every chosen measure of both servers, A B A B.
-    """
+    """Take every chosen measure of both servers, A B A B."""
     results = report.Results()
     steady = {name: one for part in chosen.only if part != "slow" for name, one in _ROUND[part].items()}
     if steady:
@@ -87,26 +85,25 @@ async def _stands(chosen: argparse.Namespace) -> AsyncIterator[list[stand.Stand]
 
 
 async def _bounded(chosen: argparse.Namespace) -> report.Results:
-    """
-    Run within the time limit; SIGTERM and Ctrl-C cancel, so that everything started is ended.
-    """
-    job = asyncio.current_task()
-    assert job
+    """Run within the time limit; SIGTERM and Ctrl-C cancel, so that everything started is ended."""
+    job = asyncio.ensure_future(bench(chosen))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, job.cancel)
     async with asyncio.timeout(chosen.limit):
-        return await bench(chosen)
+        return await job
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "ops/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of A B; medians are shown (default: 5)")
     parser.add_argument("--only", type=_parts, default=_PARTS, help=f"some of {','.join(_PARTS)}")
     parser.add_argument("--relay-only", action="store_true", help="measure the relay alone")
     parser.add_argument(
         "--server", type=shlex.split, default=stand.DEFAULT_SERVER, help="the command which starts our server"
     )
-    parser.add_argument("--limit", type=float, default=420, help="seconds after which to give up (default: 420)")
+    parser.add_argument("--limit", type=float, default=240, help="seconds after which to give up (default: 240)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds there")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     return parser.parse_args()
@@ -129,9 +126,7 @@ def _note(text: str) -> None:
 
 
 def main() -> int:
-    """
-    Run, print the table, and return the exit status.
-    """
+    """Run, print the table, and return the exit status."""
     chosen = _options()
     # 500 streams are 500 sockets at each of the three ends.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,6 +1,4 @@
-"""
-The measures: each drives one server once and says what it saw.
-"""
+"""The measures: each drives one server once and says what it saw."""
 
 import asyncio
 import contextlib
@@ -27,9 +25,7 @@ _CARD_EVERY: Final = 0.01
 
 @dataclass(slots=True)
 class Outcome:
-    """
-    The figures of one measure, how many of its texts were exact, and why the others were not.
-    """
+    """The figures of one measure, how many of its texts were exact, and why the others were not."""
 
     figures: dict[str, float] = field(default_factory=dict)
     exact: int = 0
@@ -55,9 +51,7 @@ async def _metered(stand: Stand) -> AsyncIterator[_Meter]:
 
 
 async def warm_up(stand: Stand) -> None:
-    """
-    Let the server do each kind of work before it is measured; one which cannot is not worth measuring.
-    """
+    """Let the server do each kind of work before it is measured; one which cannot is not worth measuring."""
     for outcome in (
         await unary(stand, clients=4, requests=60),
         await streams(stand, script=Script(n=200), at_once=32, total=32),
@@ -67,9 +61,7 @@ async def warm_up(stand: Stand) -> None:
 
 
 async def unary(stand: Stand, *, clients: int, requests: int) -> Outcome:
-    """
-    Short turns, each answered when it is over; every client asks the next when it has its answer.
-    """
+    """Short turns, each answered when it is over; every client asks the next when it has its answer."""
     target = stand.target
 
     async def ask(wire: Wire) -> list[Reply | Exception]:
@@ -87,9 +79,7 @@ async def unary(stand: Stand, *, clients: int, requests: int) -> Outcome:
 
 
 async def streams(stand: Stand, *, script: Script, at_once: int, total: int) -> Outcome:
-    """
-    `total` streamed turns, `at_once` at a time.
-    """
+    """`total` streamed turns, `at_once` at a time."""
     replies: list[Reply | Exception] = []
     seconds = cpu = 0.0
     for _ in range(total // at_once):
@@ -107,9 +97,7 @@ async def streams(stand: Stand, *, script: Script, at_once: int, total: int) -> 
 
 
 async def latency(stand: Stand, *, at_once: int, rate: float, seconds: float) -> Outcome:
-    """
-    From OpenCode's sending of a delta to the client's reading of it, on steady streams.
-    """
+    """From OpenCode's sending of a delta to the client's reading of it, on steady streams."""
     script = Script(n=int(rate * seconds), size=40, rate=rate, stamp=True)
     async with _wires(stand, at_once) as wires:
         replies = await _streamed(stand, wires, script)
@@ -123,9 +111,7 @@ async def latency(stand: Stand, *, at_once: int, rate: float, seconds: float) ->
 
 
 async def slow(stand: Stand, *, at_once: int, seconds: float) -> Outcome:
-    """
-    Many open streams with a delta every two seconds: what each one keeps, and how the card does meanwhile.
-    """
+    """Many open streams with a delta every two seconds: what each one keeps, and how the card does meanwhile."""
     script = Script(n=1000, size=20, rate=0.5)
     before = stand.rss()
     async with _wires(stand, at_once) as wires:
@@ -148,14 +134,13 @@ async def slow(stand: Stand, *, at_once: int, seconds: float) -> Outcome:
 
 @contextlib.asynccontextmanager
 async def _wires(stand: Stand, count: int) -> AsyncIterator[list[Wire]]:
-    wires: list[Wire] = []
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        wires: list[Wire] = []
         for _ in range(count):
-            wires.append(await Wire.connect(stand.target.port))
+            wire = await Wire.connect(stand.target.port)
+            stack.callback(wire.close)
+            wires.append(wire)
         yield wires
-    finally:
-        for wire in wires:
-            wire.close()
 
 
 async def _streamed(stand: Stand, wires: Sequence[Wire], script: Script) -> list[Reply | Exception]:
@@ -163,9 +148,7 @@ async def _streamed(stand: Stand, wires: Sequence[Wire], script: Script) -> list
 
 
 async def _settled(answer: Coroutine[None, None, Reply]) -> Reply | Exception:
-    """
-    An answer or why there is none: one failure must not hide what the others did.
-    """
+    """An answer or why there is none: one failure must not hide what the others did."""
     try:
         async with asyncio.timeout(_PATIENCE):
             return await answer
@@ -174,9 +157,7 @@ async def _settled(answer: Coroutine[None, None, Reply]) -> Reply | Exception:
 
 
 async def _open(stand: Stand, wires: Sequence[Wire], script: Script) -> list[BaseException]:
-    """
-    Open streams, some at once, each until its first frame is there; returns what went wrong.
-    """
+    """Open streams, some at once, each until its first frame is there; returns what went wrong."""
     turnstile = asyncio.Semaphore(_OPENING_AT_ONCE)
 
     async def open_one(wire: Wire) -> None:
@@ -209,9 +190,7 @@ def _judge(
     *,
     fits: Callable[[str], bool],
 ) -> list[Reading]:
-    """
-    Count the exact texts and note what is wrong with the others; returns what could be read.
-    """
+    """Count the exact texts and note what is wrong with the others; returns what could be read."""
     readings: list[Reading] = []
     outcome.texts += len(replies)
     for reply in replies:
@@ -236,9 +215,7 @@ def _judge(
 
 
 def _percentile(ordered: Sequence[float], percent: float) -> float:
-    """
-    By nearest rank; not a number when there is nothing to rank.
-    """
+    """By nearest rank; not a number when there is nothing to rank."""
     if not ordered:
         return math.nan
     return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1]

@@ -30,9 +30,7 @@ _CARD: Final = json.dumps({"name": "relay", "description": "x" * 2000}).encode()
 
 
 class _Box:
-    """
-    The frames of one session which have not been sent on.
-    """
+    """The frames of one session which have not been sent on."""
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
@@ -40,9 +38,7 @@ class _Box:
         self._over = False
 
     def put(self, frame: bytes) -> None:
-        """
-        Keep a frame, unless the turn's last one has been kept.
-        """
+        """Keep a frame, unless the turn's last one has been kept."""
         if self._over:
             return
         self._frames.append(frame)
@@ -50,16 +46,12 @@ class _Box:
         self._filled.set()
 
     def close(self) -> None:
-        """
-        Nobody reads any more.
-        """
+        """Nobody reads any more."""
         self._over = True
         self._filled.set()
 
     async def take(self) -> tuple[bytes, bool]:
-        """
-        All frames there are, at least one, and whether more will come.
-        """
+        """All frames there are, at least one, and whether more will come."""
         await self._filled.wait()
         self._filled.clear()
         frames = b"".join(self._frames)
@@ -68,9 +60,7 @@ class _Box:
 
 
 class Relay:
-    """
-    The ASGI application.
-    """
+    """The ASGI application."""
 
     def __init__(self) -> None:
         self._boxes: dict[bytes, _Box] = {}
@@ -78,6 +68,7 @@ class Relay:
         self._feed: asyncio.Task[None]
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Serve one request, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
@@ -153,9 +144,7 @@ class Relay:
                 rest = self._route(rest + read)
 
     def _route(self, read: bytes) -> bytes:
-        """
-        Hand every whole frame to its session; returns what is left of the last one.
-        """
+        """Hand every whole frame to its session; returns what is left of the last one."""
         start = 0
         find = read.find
         while (end := find(b"\n\n", start)) >= 0:
@@ -180,9 +169,7 @@ async def _body(receive: _Receive) -> str:
 
 
 async def _left(receive: _Receive, box: _Box) -> None:
-    """
-    Close the box when the client goes away: Granian's send does not raise then.
-    """
+    """Close the box when the client goes away: Granian's send does not raise then."""
     while (await receive())["type"] != "http.disconnect":
         pass
     box.close()

@@ -1,6 +1,4 @@
-"""
-Medians, targets and verdicts.
-"""
+"""Medians, targets and verdicts."""
 
 import math
 import statistics
@@ -11,6 +9,9 @@ from typing import Final, Literal
 from ops.benchmark.measure import Outcome
 
 Figures = dict[str, list[float]]
+
+_BIG: Final = 1000  # from here on nobody reads decimals
+_NUMBERS: Final = (1, 2, 3)  # the columns which are set flush right
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,7 @@ class Row:
 
     @property
     def target(self) -> str:
-        """
-        The bound in words.
-        """
+        """The bound in words."""
         match self.kind:
             case "ratio":
                 return f"<= {self.bound:g}x (aim {self.aim:g}x)"
@@ -64,18 +63,14 @@ ROWS: Final = (
 
 @dataclass(slots=True)
 class Results:
-    """
-    Everything measured: for each server and measure, each figure once a round.
-    """
+    """Everything measured: for each server and measure, each figure once a round."""
 
     figures: dict[str, dict[str, Figures]] = field(default_factory=dict)
     exact: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
 
     def add(self, server: str, measure: str, outcome: Outcome) -> None:
-        """
-        Take in what one measure saw of one server.
-        """
+        """Take in what one measure saw of one server."""
         figures = self.figures.setdefault(server, {}).setdefault(measure, {})
         for name, figure in outcome.figures.items():
             figures.setdefault(name, []).append(figure)
@@ -86,22 +81,16 @@ class Results:
         self.complaints += [f"{server}, {measure}: {complaint}" for complaint in outcome.complaints]
 
     def fail(self, server: str, measure: str, error: Exception) -> None:
-        """
-        Note that a measure could not be taken; no figure of it can pass then.
-        """
+        """Note that a measure could not be taken; no figure of it can pass then."""
         self.add(server, measure, Outcome(texts=1, complaints=[f"not measured: {error!r}"]))
 
     def median(self, server: str, row: Row) -> float:
-        """
-        The median over the rounds; not a number if nothing was measured.
-        """
+        """The median over the rounds; not a number if nothing was measured."""
         figures = self.figures.get(server, {}).get(row.measure, {}).get(row.figure)
         return statistics.median(figures) if figures else math.nan
 
     def compared(self, row: Row) -> float:
-        """
-        What a row's bound is held against. Rounds are paired: both servers met the same weather in each.
-        """
+        """What a row's bound is held against. Rounds are paired: both servers met the same weather in each."""
         if row.kind == "own":
             return self.median("ours", row)
         ours, relay = (
@@ -114,17 +103,13 @@ class Results:
         return statistics.median(mine - its if row.kind == "added" else mine / its for mine, its in pairs)
 
     def all_exact(self, measure: str) -> bool:
-        """
-        Did every server tell every text of a measure exactly?
-        """
+        """Whether every server told every text of a measure exactly."""
         return all(exact == texts for counts in self.exact.values() for exact, texts in [counts.get(measure, (0, 0))])
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """
-    One line of the table, judged.
-    """
+    """One line of the table, judged."""
 
     label: str
     relay: str
@@ -136,9 +121,7 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        """
-        PASS, FAIL, or nothing where nothing is asked.
-        """
+        """PASS, FAIL, or nothing where nothing is asked."""
         if self.passed is None:
             return ""
         if not self.passed:
@@ -147,9 +130,7 @@ class Line:
 
 
 def lines(results: Results, *, relay_only: bool) -> Iterator[Line]:
-    """
-    Judge every row that was measured, then the exactness of every measure.
-    """
+    """Judge every row that was measured, then the exactness of every measure."""
     measured = {measure for counts in results.exact.values() for measure in counts}
     for row in ROWS:
         if row.measure in measured:
@@ -167,7 +148,7 @@ def lines(results: Results, *, relay_only: bool) -> Iterator[Line]:
 def _judged(results: Results, row: Row, *, relay_only: bool) -> Line:
     relay, ours = (_number(results.median(server, row)) for server in ("relay", "ours"))
     compared = results.compared(row)
-    against = _number(compared) + ("" if row.kind in ("own", "added") else "x")
+    against = _number(compared) + ("" if row.kind in ("own", "added") or math.isnan(compared) else "x")
     if relay_only:
         return Line(row.label, relay, "-", "", row.target, None)
     if row.kind == "none":
@@ -186,16 +167,14 @@ def _judged(results: Results, row: Row, *, relay_only: bool) -> Line:
 
 
 def table(judged: list[Line]) -> str:
-    """
-    The lines as text.
-    """
+    """The lines as text."""
     cells = [("", "relay", "ours", "to relay", "target", "")]
     cells += [(line.label, line.relay, line.ours, line.against, line.target, line.verdict) for line in judged]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
 
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if 1 <= place <= 3 else cell.ljust(width)
+            cell.rjust(width) if place in _NUMBERS else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells
@@ -205,4 +184,4 @@ def table(judged: list[Line]) -> str:
 def _number(figure: float) -> str:
     if math.isnan(figure):
         return "-"
-    return f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:.4g}" if abs(figure) >= 100 else f"{figure:.2f}"
+    return f"{figure:,.0f}" if abs(figure) >= _BIG else f"{figure:.2f}"

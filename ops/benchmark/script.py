@@ -29,9 +29,7 @@ class Script:
 
     @classmethod
     def parse(cls, prompt: str) -> "Script":
-        """
-        Find the settings anywhere in a prompt: a wrapper may add words of its own.
-        """
+        """Find the settings anywhere in a prompt: a wrapper may add words of its own."""
         said = dict(_SETTING.findall(prompt))
         stamp = bool(int(said.get("stamp", "0")))
 
@@ -43,33 +41,23 @@ class Script:
         )
 
     def prompt(self) -> str:
-        """
-        Say the script as a prompt.
-        """
+        """Say the script as a prompt."""
         return f"n={self.n} size={self.size} rate={self.rate:g} stamp={self.stamp:d}"
 
     def word(self, number: int) -> str:
-        """
-        The text of one delta, without a stamp.
-        """
+        """The text of one delta, without a stamp."""
         return f"{number:0{_NUMBER}d}".ljust(self.size - 1, "x") + " "
 
     def stamped(self, number: int, at: int) -> str:
-        """
-        The text of one delta sent at this monotonic nanosecond.
-        """
+        """The text of one delta sent at this monotonic nanosecond."""
         return f"{number:0{_NUMBER}d}@{at:0{_STAMP}d}".ljust(self.size - 1, "x") + " "
 
     def text(self, words: int) -> str:
-        """
-        What the first `words` deltas add up to, without stamps.
-        """
+        """What the first `words` deltas add up to, without stamps."""
         return "".join(map(self.word, range(words)))
 
     def fits(self, text: str, *, cut_short: bool = False) -> bool:
-        """
-        Is this the text which must come out? With `cut_short`, a turn ended early may have fewer deltas.
-        """
+        """Is this the text which must come out? With `cut_short`, a turn ended early may have fewer deltas."""
         words, rest = divmod(len(text), self.size)
         if rest or words > self.n or words == 0:
             return False
@@ -82,7 +70,5 @@ class Script:
 
 
 def stamps(text: str) -> list[tuple[int, int]]:
-    """
-    The number and the sending time of every stamped word in a text.
-    """
+    """The number and the sending time of every stamped word in a text."""
     return [(int(number), int(at)) for number, at in _NUMBERED.findall(text)]

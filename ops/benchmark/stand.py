@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +29,11 @@ _GRACE: Final = 2.0
 
 
 class NotReady(Exception):
-    """
-    A program did not begin to serve.
-    """
+    """A program did not begin to serve."""
 
 
 class Stand:
-    """
-    What the measures see: where to send requests, and the meters.
-    """
+    """What the measures see: where to send requests, and the meters."""
 
     def __init__(self, target: Target, fake: int, server: psutil.Process) -> None:
         self.target = target
@@ -44,21 +41,15 @@ class Stand:
         self._server = server
 
     def cpu(self) -> float:
-        """
-        The processor seconds used so far by the server's whole process tree, user and system, all threads.
-        """
+        """The processor seconds used so far by the server's whole process tree, user and system, all threads."""
         return sum(map(_cpu, self._tree()))
 
     def rss(self) -> int:
-        """
-        The resident bytes of the server's whole process tree.
-        """
+        """The resident bytes of the server's whole process tree."""
         return sum(one.memory_info().rss for one in self._tree())
 
     async def finish_turns(self) -> None:
-        """
-        Let OpenCode end all its turns.
-        """
+        """Let OpenCode end all its turns."""
         wire = await Wire.connect(self._fake)
         await wire.ask(b"POST /benchmark/finish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
         wire.close()
@@ -79,9 +70,7 @@ def _cpu(one: psutil.Process) -> float:
 
 @contextlib.asynccontextmanager
 async def relay_stand(home: Path) -> AsyncIterator[Stand]:
-    """
-    The relay under Granian, with the settings our own server uses.
-    """
+    """The relay under Granian, with the settings our own server uses."""
     async with _fake_opencode(home, "relay") as fake:
         port = _free_port()
         command = [sys.executable, "-m", "granian", "--interface", "asgi", "--workers", "1", "--loop", "auto"]
@@ -95,9 +84,7 @@ async def relay_stand(home: Path) -> AsyncIterator[Stand]:
 
 @contextlib.asynccontextmanager
 async def our_stand(home: Path, command: Sequence[str]) -> AsyncIterator[Stand]:
-    """
-    Our server with a database of its own.
-    """
+    """Our server with a database of its own."""
     async with _fake_opencode(home, "ours") as fake:
         port = _free_port()
         token = secrets.token_urlsafe(16)
@@ -129,9 +116,7 @@ async def _fake_opencode(home: Path, name: str) -> AsyncIterator[int]:
 
 @contextlib.contextmanager
 def _running(command: Sequence[str], *, env: dict[str, str], cwd: Path, log: Path) -> Iterator[psutil.Process]:
-    """
-    Run a program in a session of its own, so that Ctrl-C reaches it through us only, and end all it started.
-    """
+    """Run a program in a session of its own, so that Ctrl-C reaches it through us only, and end all it started."""
     with log.open("ab") as out:
         started = subprocess.Popen(
             command,
@@ -151,9 +136,7 @@ def _running(command: Sequence[str], *, env: dict[str, str], cwd: Path, log: Pat
 
 
 def _end(root: psutil.Process) -> None:
-    """
-    End a process tree. The tree is read first: a child whose parent is gone cannot be found any more.
-    """
+    """End a process tree. The tree is read first: a child whose parent is gone cannot be found any more."""
     with contextlib.suppress(psutil.NoSuchProcess):
         tree = [root, *root.children(recursive=True)]
         root.terminate()
@@ -172,12 +155,15 @@ async def _ready(server: psutil.Process, port: int, path: str, log: Path) -> Non
             async with asyncio.timeout(2):
                 reply = await wire.ask(request)
             wire.close()
-            if reply.status == 200:
+            if reply.status == HTTPStatus.OK:
                 return
         await asyncio.sleep(0.05)
 
-    said = log.read_text(errors="replace")[-3000:]
-    raise NotReady(f"{path} on port {port} never answered 200; the program said:\n{said}")
+    raise NotReady(f"{path} on port {port} never answered 200; the program said:\n{_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(errors="replace")[-3000:]
 
 
 def _free_port() -> int:

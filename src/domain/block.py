@@ -35,8 +35,6 @@ class TextBlock:
     what comes now does not follow what the reader has.
     """
 
-    told: int = 0
-    """Characters the reader has."""
     torn: bool = False
     closed: bool = False
     _pieces: list[str] = field(factory=list)
@@ -46,7 +44,7 @@ class TextBlock:
     @classmethod
     def resumed(cls, text: str, *, closed: bool) -> TextBlock:
         """Go on with a block of which the reader has `text`."""
-        return cls(told=len(text), torn=not closed, closed=closed, pieces=[text] if text else [])
+        return cls(torn=not closed, closed=closed, pieces=[text] if text else [])
 
     @property
     def text(self) -> str:
@@ -85,12 +83,11 @@ class TextBlock:
 
     def rewrite(self, text: str, *, last: bool = True) -> Rewrite:
         """Start over with this text."""
-        self._pieces, self.told, self._ahead = [], 0, ""
+        self._pieces, self._ahead = [], ""
         self._tell(text)
         return Rewrite(text, last=last)
 
     def _tell(self, text: str) -> str:
         if text:
             self._pieces.append(text)
-            self.told += len(text)
         return text

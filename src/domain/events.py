@@ -60,6 +60,13 @@ class SessionOpened:
 
 
 @frozen
+class SessionGone:
+    """A session was deleted."""
+
+    session: SessionId
+
+
+@frozen
 class MessageSeen:
     """A message as it stands. `created` is in ms of the runtime's clock; `summary` marks a compaction's own text."""
 
@@ -72,6 +79,14 @@ class MessageSeen:
     finish: str = ""
     failure: Failure | None = None
     summary: bool = False
+
+
+@frozen
+class MessageRemoved:
+    """A message is no longer part of its session."""
+
+    session: SessionId
+    message: MessageId
 
 
 @frozen
@@ -214,7 +229,9 @@ class TurnOver:
 
 Telling: TypeAlias = (
     SessionOpened
+    | SessionGone
     | MessageSeen
+    | MessageRemoved
     | TextSeen
     | TextDelta
     | ToolSeen
@@ -237,8 +254,10 @@ class Recollection:
     """
     What the runtime shows when it is asked, rather than what it told.
 
-    `busy` are the sessions at work; `told` retells the session and its descendants in order; `asked` is all that waits
-    for an answer, in whatever session. `known` is False if the runtime does not have the session.
+    `busy` are the sessions at work; `told` retells the session and its descendants in order, each message before its
+    parts; `asked` is all that waits for an answer, in whatever session. `known` is False if the runtime does not have
+    the session. What the runtime tells while it is being asked is received after the recollection: it then says
+    nothing twice.
     """
 
     busy: frozenset[SessionId]

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 
 from .errors import AmbiguousAnswer, AnswerDoesNotFit
-from .ids import RequestId, SessionId
+from .ids import MessageId, RequestId, SessionId
 from .message import Json
 
 
@@ -31,7 +31,7 @@ class Permission:
     The runtime asks whether it may do something.
 
     `always` lists the patterns that an ALWAYS would allow from then on; `details` are the runtime's own (command,
-    file path, diff).
+    file path, diff). `message` is the one whose tool call asks, where the runtime says it.
     """
 
     id: RequestId
@@ -40,6 +40,7 @@ class Permission:
     patterns: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
     details: Mapping[str, Json] = field(factory=dict)
+    message: MessageId | None = None
 
     @property
     def prompt(self) -> str:
@@ -74,11 +75,12 @@ class Inquiry:
 
 @frozen
 class Question:
-    """The runtime asks the person something; all its inquiries are answered together."""
+    """The runtime asks the person something; all its inquiries are answered together. `message` as for permissions."""
 
     id: RequestId
     session: SessionId
     inquiries: tuple[Inquiry, ...]
+    message: MessageId | None = None
 
     @property
     def prompt(self) -> str:
@@ -170,7 +172,7 @@ def _read_verdict(permission: Permission, text: str) -> PermissionAnswer:
 
 
 def _read_choices(question: Question, text: str) -> QuestionAnswer | QuestionDismissed:
-    if _plain(text) in _DISMISSALS:
+    if _plain(text) in _DISMISSALS and not _is_option(question, text):
         return QuestionDismissed()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(question.inquiries) == 1:
@@ -180,6 +182,11 @@ def _read_choices(question: Question, text: str) -> QuestionAnswer | QuestionDis
     return QuestionAnswer(
         tuple(_choose(question, inquiry, line) for inquiry, line in zip(question.inquiries, lines, strict=True))
     )
+
+
+def _is_option(question: Question, text: str) -> bool:
+    """Say whether a word which else dismisses is one of the choices: `No` may well be an answer."""
+    return any(_plain(option.label) == _plain(text) for inquiry in question.inquiries for option in inquiry.options)
 
 
 def _choose(question: Question, inquiry: Inquiry, line: str) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Output:
     _early: dict[PartId, list[str]] = field(factory=dict, init=False)
     """Deltas that came before their block."""
     _holed: set[PartId] = field(factory=set, init=False)
-    """Blocks yet to begin of which deltas are lost."""
+    """Blocks that have not begun and of which deltas may be lost."""
 
     @classmethod
     def resumed(cls, session: SessionId, artifacts: Iterable[Artifact]) -> Self:
@@ -204,8 +204,10 @@ class Output:
 
     def tear(self) -> None:
         """Trust no open block any more: deltas may be lost."""
-        for text in self._texts.values():
+        for part, text in self._texts.items():
             text.block.torn = not text.block.closed
+            if text.block.torn and not text.begun:
+                self._holed.add(part)
         self._holed.update(self._early)
         self._early.clear()
 

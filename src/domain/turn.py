@@ -10,71 +10,64 @@ What makes this hard is that OpenCode's own signs are not to be trusted one by o
 - *idle* comes early (before the last message is whole), twice, late (from the turn before), or never;
 - *error* may be final or not: a context overflow is followed by a compaction and by the answer;
 - text of an attempt that is tried again stays where it was, without an end;
-- deltas that were missed are gone, and a part shows "" until it is whole.
+- deltas that were missed are gone, and a part shows "" until it is whole;
+- a request that an abort left unanswered is listed as waiting for ever.
 
-So an idle ends the turn only if the turn's last message is whole; else the turn is `doubtful` and asks its driver for
-a recollection, which decides. A recollection that shows rest without an end must be seen twice before the turn is
-given up.
+So an idle ends the turn only if the feed told an answer before it and the last one is whole; else the turn is
+`doubtful` and asks its driver for a recollection, which decides. What a recollection does not show clearly (rest
+without an end, an interrupt that is gone) must be seen twice: it is gathered by several calls while OpenCode goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from .block import Append, Rewrite, TextBlock
 from .events import (
     Answered,
     Asked,
     ContentSeen,
+    Event,
     Failure,
     Gap,
+    MessageRemoved,
     MessageSeen,
     PartRemoved,
     Recollection,
     SessionBusy,
     SessionFailed,
+    SessionGone,
     SessionIdle,
     SessionOpened,
     SessionRetrying,
     StepFinished,
     Telling,
     TextDelta,
-    TextKind,
     TextSeen,
     ToolSeen,
-    ToolState,
     TurnOver,
 )
-from .events import Event as Event
-from .ids import ArtifactId, MessageId, PartId, Principal, RequestId, SessionId
+from .ids import MessageId, PartId, Principal, RequestId, SessionId
 from .interrupt import Interrupt
-from .message import DataPart, Json, Part, Role, TextPart
+from .message import Part, Role, TextPart
+from .output import Output
 from .state import TaskState
 from .task import Task
-from .updates import (
-    ArtifactTold,
-    BlockKind,
-    InterruptRaised,
-    InterruptResolved,
-    StatusChanged,
-    TextAppended,
-    Update,
-)
+from .updates import InterruptRaised, InterruptResolved, StatusChanged, Update
 from .usage import Usage
 
 _DOUBTS_ENOUGH = 2
-"""Recollections of a rest without an end, before the turn is given up."""
+"""Recollections of a rest without a clear end, before the turn is ended by what is known."""
 _HELD_ENOUGH = 4096
-"""Events kept for one message whose role is not known yet; beyond, the next snapshot has to tell."""
+"""Events kept for one message whose role is not known yet; beyond, snapshots have to tell."""
 
-_BLOCK_KINDS: Mapping[TextKind, BlockKind] = {
-    TextKind.TEXT: BlockKind.TEXT,
-    TextKind.REASONING: BlockKind.REASONING,
-}
-_TOOL_STATES: Mapping[ToolState, str] = {state: state.name.lower() for state in ToolState}
+_ABORTED = "The turn was aborted in OpenCode."
+_CUT = frozenset({"", "tool-calls"})
+"""How a message ends that another one was to follow."""
+_REJECTIONS = frozenset({"reject", "rejected"})
+_WITHDRAWN = "withdrawn"
 
 _PartTelling = TextSeen | TextDelta | ToolSeen | ContentSeen | PartRemoved | StepFinished
 
@@ -112,49 +105,59 @@ class Turn:
     canceling: bool = field(default=False, kw_only=True)
     pending: dict[RequestId, Interrupt] = field(factory=dict, kw_only=True)
 
+    # What it said and used
+    _output: Output = field(kw_only=True)
     _spent: Usage = field(factory=Usage, kw_only=True)
-    _blocks: dict[PartId, TextBlock] = field(factory=dict, kw_only=True)
-    _tools: dict[PartId, ToolSeen] = field(factory=dict, init=False)
-    _contents: set[PartId] = field(factory=set, init=False)
-    _early: dict[PartId, list[str]] = field(factory=dict, init=False)
-    _steps: dict[PartId, Usage] = field(factory=dict, init=False)
-    _family: set[SessionId] = field(factory=set, init=False)
+    _steps: set[PartId] = field(factory=set, init=False)
+    _aimless: int = field(default=0, init=False)
+
+    # Whose words are the turn's
+    _family: set[SessionId] = field(factory=set, kw_only=True)
     _prompts: set[MessageId] = field(factory=set, init=False)
     _since: int | None = field(default=None, init=False)
-    _answers: dict[MessageId | None, MessageSeen | None] = field(factory=dict, init=False)
+    """When the runtime took the prompt, by its own clock; None until it shows it."""
+    _answers: dict[MessageId, MessageSeen] = field(factory=dict, init=False)
     _foreign: set[MessageId] = field(factory=set, init=False)
     _held: dict[MessageId, list[_PartTelling]] = field(factory=dict, init=False)
-    _last: MessageId | None = field(default=None, init=False)
-    _failure: Failure | None = field(default=None, init=False)
+
+    # Who was asked what
     _settled: set[RequestId] = field(factory=set, kw_only=True)
-    _answerers: dict[RequestId, Principal] = field(factory=dict, init=False)
+    _answerers: dict[RequestId, tuple[Principal, str]] = field(factory=dict, init=False)
+    _missing: set[RequestId] = field(factory=set, init=False)
+    """Interrupts that the last recollection did not show."""
+    _rejected: bool = field(default=False, kw_only=True)
+
+    # Whether it is over
+    _last: MessageSeen | None = field(default=None, init=False)
+    """The last answer of the session itself."""
+    _heard: bool = field(default=False, init=False)
+    """Whether the feed told an answer: an idle before that is the last turn's."""
+    _failure: Failure | None = field(default=None, init=False)
     _doubts: int = field(default=0, init=False)
-    _aimless: int = field(default=0, init=False)
-    _output: int = field(default=0, init=False)
-    _rejected: bool = field(default=False, init=False)
-    _prompt_seen: bool = field(default=False, init=False)
+
+    @_output.default
+    def _silent(self) -> Output:
+        return Output(self.session)
 
     def __attrs_post_init__(self) -> None:
         self._family.add(self.session)
         self._prompts.add(self.prompt)
-        self._answers[None] = None  # parts without a message are the turn's own
 
     @classmethod
     def of(cls, task: Task, session: SessionId, prompt: MessageId, limits: Limits) -> Turn:
         """Begin a turn of a task, or go on with one whose updates so far are in the task."""
+        resolutions = {request: resolved.resolution for request, resolved in task.resolved.items()}
         return cls(
             session,
             prompt,
             limits=limits,
             canceling=task.canceling,
             pending=dict(task.pending),
+            output=Output.resumed(session, task.artifacts.values()),
             spent=task.usage or Usage(),
-            blocks={
-                PartId(artifact.id): TextBlock.resumed(artifact.text, closed=artifact.closed)
-                for artifact in task.artifacts.values()
-                if artifact.kind in (BlockKind.TEXT, BlockKind.REASONING)
-            },
-            settled=set(task.resolved),
+            family={artifact.lane for artifact in task.artifacts.values() if artifact.lane is not None},
+            settled={request for request, resolution in resolutions.items() if resolution != _WITHDRAWN},
+            rejected=not _REJECTIONS.isdisjoint(resolutions.values()),
         )
 
     # What the driver asks and says
@@ -162,7 +165,7 @@ class Turn:
     @property
     def usage(self) -> Usage:
         """What the task consumed, this turn and those before it."""
-        return sum(self._steps.values(), self._spent)
+        return self._spent
 
     @property
     def breach(self) -> str:
@@ -171,8 +174,8 @@ class Turn:
         for what, is_, most in (
             ("steps", len(self._steps), limits.steps),
             ("steps in a row without a finish reason", self._aimless, limits.aimless_steps),
-            ("bytes of output", self._output, limits.output_bytes),
-            ("cost", self.usage.cost, limits.cost),
+            ("bytes of output", self._output.size, limits.output_bytes),
+            ("cost", self._spent.cost, limits.cost),
         ):
             if most is not None and is_ > most:
                 return f"the turn passed its limit of {most} {what}"
@@ -187,9 +190,13 @@ class Turn:
         """Note that the end of this turn is wanted: an abort that follows is a cancellation."""
         self.canceling = True
 
-    def answering(self, request: RequestId, by: Principal) -> None:
-        """Note who answers an interrupt; it counts when the runtime shows the effect."""
-        self._answerers[request] = by
+    def answering(self, request: RequestId, by: Principal, resolution: str = "answered") -> None:
+        """
+        Note who answers an interrupt, and how; it counts when the runtime shows the effect.
+
+        The resolution is for when the effect is all that shows, since the runtime's own word for it was missed.
+        """
+        self._answerers[request] = (by, resolution)
 
     def close(self, state: TaskState, text: str = "", failure: Failure | None = None) -> list[Update]:
         """End the turn from outside; nothing if it is over."""
@@ -213,7 +220,7 @@ class Turn:
             deltas = [event for event in run if isinstance(event, TextDelta)]
             first = deltas[0]
             if len(deltas) > 1:
-                first = TextDelta(first.session, first.message, part, "".join(delta.text for delta in deltas))
+                first = TextDelta(first.session, first.message, part, "".join([delta.text for delta in deltas]))
             updates += self.receive(first)
         return updates
 
@@ -226,232 +233,165 @@ class Turn:
                 return self._hear_part(event)
             case MessageSeen():
                 return self._hear_message(event)
-            case SessionIdle():
-                return self._rest() if event.session == self.session else []
+            case MessageRemoved():
+                return self._hear_removal(event)
+            case SessionOpened():
+                return self._adopt(event)
             case SessionBusy():
                 return []
+            case SessionRetrying():
+                return self._hear_retry(event)
+            case SessionFailed():
+                return self._hear_failure(event)
+            case SessionIdle():
+                return self._rest() if event.session == self.session else []
+            case SessionGone():
+                return self._give_up("the session was deleted in OpenCode") if event.session == self.session else []
             case Asked():
                 return self._ask(event.interrupt)
             case Answered():
-                return self._hear_answer(event.request, event.resolution)
-            case SessionFailed():
-                return self._hear_failure(event)
-            case SessionRetrying():
-                return self._retry(event)
-            case SessionOpened():
-                if event.parent in self._family:
-                    self._family.add(event.session)
-                return []
-            case Gap():
-                return self._tear()
+                return self._settle(event.request, event.resolution)
             case TurnOver():
                 return self.close(event.state, event.text) if event.session in self._family else []
+            case Gap():
+                return self._tear()
             case Recollection():
                 return self._recall(event)
 
-    # Messages
+    # Whose words are the turn's
 
-    def _hear_message(self, seen: MessageSeen) -> list[Update]:
+    def _adopt(self, opened: SessionOpened) -> list[Update]:
+        if opened.parent in self._family:
+            self._family.add(opened.session)
+        return []
+
+    def _hear_message(self, seen: MessageSeen, *, recalled: bool = False) -> list[Update]:
         if seen.session not in self._family:
             return []
         if seen.role is Role.USER:
-            return self._hear_user(seen)
-        if not self._is_answer(seen):
-            self._foreign.add(seen.message)
-            self._held.pop(seen.message, None)
+            return self._hear_user(seen, recalled=recalled)
+        if (answers := self._is_answer(seen)) is None:
+            return []
+        if not answers:
+            self._disown(seen.message)
             return []
         known = self._answers.get(seen.message)
         if known is not None and known.completed and not seen.completed:
             return []  # overtaken by a later telling
-        if seen.session == self.session and (known is None or self._last is None):
-            self._last = seen.message
         self._answers[seen.message] = seen
-        self._doubts = 0
+        if seen != known:
+            self._doubts = 0
+        if seen.session == self.session:
+            self._follow(seen, known)
+            if not recalled:
+                self._heard = True
+                self._failure = self._failure if known is not None else None  # it goes on: that was not final
         return self._release(seen.message)
 
-    def _hear_user(self, seen: MessageSeen) -> list[Update]:
+    def _hear_user(self, seen: MessageSeen, *, recalled: bool) -> list[Update]:
         """A prompt of this turn: ours, or one OpenCode posted anew (after a compaction) or merged with ours."""
-        self._foreign.add(seen.message)  # whatever it says is not the agent's
-        self._held.pop(seen.message, None)
+        self._disown(seen.message)  # whatever it says is not the agent's
         if seen.session != self.session:
             return []
         if seen.message == self.prompt:
-            self._prompt_seen = True
-            self._since = seen.created
+            if self._since is None and not recalled:
+                self._failure = None  # it was the last turn's
+            self._since = seen.created if self._since is None else min(self._since, seen.created)
         elif self._since is not None and seen.created >= self._since:
             self._prompts.add(seen.message)
         return []
 
-    def _is_answer(self, seen: MessageSeen) -> bool:
+    def _is_answer(self, seen: MessageSeen) -> bool | None:
+        """Whether it answers this turn's prompt; None while nobody can tell. Sub-agents are prompted by their task."""
         if seen.session == self.session:
             return seen.parent in self._prompts
-        return self._since is None or seen.created >= self._since
+        return None if self._since is None else seen.created >= self._since
 
-    def _release(self, message: MessageId) -> list[Update]:
-        updates: list[Update] = []
-        for telling in self._held.pop(message, ()):
-            updates += self._hear_part(telling)
-        return updates
+    def _follow(self, seen: MessageSeen, known: MessageSeen | None) -> None:
+        """Keep the last answer: the youngest, and of two as young the one that was told of later."""
+        last = self._last
+        if last is None or seen.message == last.message or seen.created > last.created:
+            self._last = seen
+        elif known is None and seen.created == last.created:
+            self._last = seen
+
+    def _disown(self, message: MessageId) -> None:
+        self._foreign.add(message)
+        self._held.pop(message, None)
+
+    def _hear_removal(self, removed: MessageRemoved) -> list[Update]:
+        if self._answers.pop(removed.message, None) is None:
+            return []
+        self._disown(removed.message)
+        if self._last is not None and self._last.message == removed.message:
+            self._last = None
+        return self._output.withdraw_message(removed.message)
 
     # Parts
 
     def _hear_part(self, event: _PartTelling) -> list[Update]:
-        message = event.message
-        if message not in self._answers:
-            if message is not None and message not in self._foreign and event.session in self._family:
-                held = self._held.setdefault(message, [])
-                if len(held) < _HELD_ENOUGH:
-                    held.append(event)
-            return []
         if event.session not in self._family:
+            return []
+        if event.message is not None and event.message not in self._answers:
+            self._hold(event, event.message)
             return []
         match event:
             case TextDelta():
-                return self._hear_delta(event)
+                return self._output.hear_delta(event)
             case TextSeen():
-                return self._hear_text(event, recalled=False)
+                return self._output.hear_text(event, hidden=self._is_hidden(event))
             case ToolSeen():
                 return self._hear_tool(event)
             case ContentSeen():
-                return self._hear_content(event)
+                return self._output.hear_content(event)
             case PartRemoved():
-                return self._withdraw(event.part, event.session, event.message)
+                return self._output.withdraw(event.part)
             case StepFinished():
                 return self._count(event)
 
-    def _hear_delta(self, delta: TextDelta) -> list[Update]:
-        block = self._blocks.get(delta.part)
-        if block is None:
-            self._early.setdefault(delta.part, []).append(delta.text)
-            return []
-        if not (text := block.delta(delta.text)):
-            return []
-        self._output += len(text)
-        if block.told == len(text):
-            return [self._begin(delta.part, text)]
-        return [TextAppended(ArtifactId(delta.part), text)]
-
-    def _hear_text(self, seen: TextSeen, *, recalled: bool) -> list[Update]:
-        message = self._answers[seen.message]
-        if seen.synthetic or (message is not None and message.summary):
-            self._blocks.setdefault(seen.part, TextBlock(closed=True))
-            return []
-        block = self._blocks.get(seen.part)
-        if block is None:
-            block = self._blocks[seen.part] = TextBlock(torn=recalled and not seen.closed)
-        self._kinds[seen.part] = (seen.kind, seen.session, seen.message)
-        if block.torn and not recalled and not seen.text and not block.told:
-            block.torn = False  # heard from its very beginning
-        updates = self._show(seen.part, block, block.snapshot(seen.text, closed=seen.closed))
-        for early in self._early.pop(seen.part, ()):
-            updates += self._hear_delta(TextDelta(seen.session, seen.message, seen.part, early))
-        return updates
-
-    _kinds: dict[PartId, tuple[TextKind, SessionId, MessageId | None]] = field(factory=dict, init=False)
-
-    def _show(self, part: PartId, block: TextBlock, change: Append | Rewrite | None) -> list[Update]:
-        match change:
-            case None:
-                return []
-            case Append(text, last):
-                self._output += len(text)
-                if block.told == len(text):
-                    return [self._begin(part, text, last=last)] if text else []
-                return [TextAppended(ArtifactId(part), text, last)]
-            case Rewrite(text, last):
-                self._output += len(text)
-                return [self._begin(part, text, last=last)]
-
-    def _begin(self, part: PartId, text: str, *, last: bool = False) -> ArtifactTold:
-        kind, session, message = self._kinds.get(part, (TextKind.TEXT, self.session, None))
-        return self._told(part, _BLOCK_KINDS[kind], (TextPart(text),), session, message, last=last)
-
-    def _told(  # noqa: PLR0913 - the fields of an artifact
-        self,
-        part: PartId,
-        kind: BlockKind,
-        content: tuple[Part, ...],
-        session: SessionId,
-        message: MessageId | None,
-        *,
-        name: str = "",
-        last: bool,
-    ) -> ArtifactTold:
-        lane = None if session == self.session else session
-        return ArtifactTold(ArtifactId(part), kind, content, message, lane, name, last)
+    def _is_hidden(self, seen: TextSeen) -> bool:
+        """The reader is not told what OpenCode says to itself."""
+        answer = self._answers.get(seen.message) if seen.message is not None else None
+        return seen.synthetic or (answer is not None and answer.summary)
 
     def _hear_tool(self, seen: ToolSeen) -> list[Update]:
         if seen.child is not None:
             self._family.add(seen.child)
-        before = self._tools.get(seen.part)
-        if before is not None and (seen.state < before.state or _tool_view(seen) == _tool_view(before)):
-            return []
-        self._tools[seen.part] = seen
-        view = _tool_view(seen)
-        done = seen.state >= ToolState.COMPLETED
-        self._output += len(seen.output or "")
-        updates: list[Update] = [
-            self._told(
-                seen.part,
-                BlockKind.TOOL,
-                (DataPart(view),),
-                seen.session,
-                seen.message,
-                name=seen.tool,
-                last=done,
-            )
-        ]
-        if done and seen.files:
-            files = ContentSeen(seen.session, seen.message, PartId(f"{seen.part}-files"), seen.files, seen.title)
-            updates += self._hear_content(files)
-        return updates
-
-    def _hear_content(self, seen: ContentSeen) -> list[Update]:
-        if seen.part in self._contents:
-            return []
-        self._contents.add(seen.part)
-        return [
-            self._told(
-                seen.part, BlockKind.CONTENT, seen.content, seen.session, seen.message, name=seen.name, last=True
-            )
-        ]
+        return self._output.hear_tool(seen)
 
     def _count(self, step: StepFinished) -> list[Update]:
         if step.part not in self._steps:
-            self._steps[step.part] = step.usage
+            self._steps.add(step.part)
+            self._spent += step.usage
             self._aimless = self._aimless + 1 if step.reason == "unknown" else 0
         return []
 
-    # Attempts that do not count
+    def _hold(self, event: _PartTelling, message: MessageId) -> None:
+        """Keep what is said until it is known who says it; the opening of a message may have been missed."""
+        if message not in self._foreign:
+            held = self._held.setdefault(message, [])
+            if len(held) <= _HELD_ENOUGH:
+                held.append(event)
 
-    def _retry(self, event: SessionRetrying) -> list[Update]:
+    def _release(self, message: MessageId) -> list[Update]:
+        held = self._held.pop(message, [])
+        updates = [update for telling in held for update in self._hear_part(telling)]
+        return updates + self._tear() if len(held) > _HELD_ENOUGH else updates
+
+    # What does not count, or was missed
+
+    def _hear_retry(self, event: SessionRetrying) -> list[Update]:
+        """What the failed call has said will be said again."""
         if event.session not in self._family:
             return []
-        updates: list[Update] = []
-        for part, block in self._blocks.items():
-            if not block.closed and self._kinds.get(part, (None, None, None))[1] == event.session:
-                updates += self._withdraw(part, event.session, self._kinds[part][2])
-        return [*updates, *self._announce_retry(event)]
-
-    def _announce_retry(self, event: SessionRetrying) -> list[Update]:
+        updates = self._output.abandon(event.session)
         if self.pending:
-            return []  # a question is being shown; a retry elsewhere must not hide it
+            return updates  # a question is being shown; a retry elsewhere must not hide it
         text = f"The model's provider failed ({event.reason}); OpenCode tries again (attempt {event.attempt})."
-        return [StatusChanged(TaskState.WORKING, (TextPart(text),), retry=event.attempt)]
-
-    def _withdraw(self, part: PartId, session: SessionId, message: MessageId | None) -> list[Update]:
-        block = self._blocks.setdefault(part, TextBlock())
-        told, block.closed = block.told, True
-        if not told:
-            return []
-        block.rewrite("")
-        kind = self._kinds.get(part, (TextKind.TEXT, session, message))[0]
-        return [self._told(part, _BLOCK_KINDS[kind], (TextPart(""),), session, message, last=True)]
+        return [*updates, StatusChanged(TaskState.WORKING, (TextPart(text),), retry=event.attempt)]
 
     def _tear(self) -> list[Update]:
-        for block in self._blocks.values():
-            block.torn = not block.closed
-        self._early.clear()
+        self._output.tear()
         self.doubtful = True
         return []
 
@@ -463,12 +403,69 @@ class Turn:
         self.pending[interrupt.id] = interrupt
         return [InterruptRaised(interrupt)]
 
-    def _hear_answer(self, request: RequestId, resolution: str) -> list[Update]:
+    def _settle(self, request: RequestId, resolution: str) -> list[Update]:
         if self.pending.pop(request, None) is None:
             return []
-        self._settled.add(request)
-        self._rejected = self._rejected or resolution in ("reject", "rejected")
-        return [InterruptResolved(request, resolution, self._answerers.get(request))]
+        if resolution != _WITHDRAWN:
+            self._settled.add(request)
+        self._rejected = self._rejected or resolution in _REJECTIONS
+        by, _ = self._answerers.get(request, (None, ""))
+        return [InterruptResolved(request, resolution, by)]
+
+    def _compare_asked(self, asked: Iterable[Interrupt], *, resting: bool) -> list[Update]:
+        """
+        Bring `pending` in line with what the runtime lists.
+
+        The list keeps what an abort left unanswered, for ever: only a session at work waits for an answer, and only
+        for what this turn's messages ask.
+        """
+        waiting = {} if resting else {interrupt.id: interrupt for interrupt in asked if self._may_ask(interrupt)}
+        missing = self.pending.keys() - waiting.keys()
+        updates: list[Update] = []
+        for request in [request for request in self.pending if request in missing]:
+            if request in self._answerers:
+                updates += self._settle(request, self._answerers[request][1])
+            elif request in self._missing:
+                updates += self._settle(request, _WITHDRAWN)
+            else:
+                self.doubtful = True
+        self._missing = missing & self.pending.keys()
+        for interrupt in waiting.values():
+            updates += self._ask(interrupt)
+        return updates
+
+    def _may_ask(self, interrupt: Interrupt) -> bool:
+        return interrupt.id in self.pending or interrupt.message is None or interrupt.message in self._answers
+
+    # What the runtime shows
+
+    def _recall(self, seen: Recollection) -> list[Update]:
+        self.doubtful = False
+        if not seen.known:
+            return self._give_up("OpenCode no longer has the session")
+        updates = [update for telling in seen.told for update in self._hear_again(telling)]
+        if self.outcome is not None:
+            return updates
+        resting = self.session not in seen.busy
+        updates += self._compare_asked(seen.asked, resting=resting)
+        if resting:
+            return updates + self._find_end()
+        self._doubts = 0
+        return updates
+
+    def _hear_again(self, telling: Telling) -> list[Update]:
+        if self.outcome is not None:
+            return []
+        if isinstance(telling, MessageSeen):
+            return self._hear_message(telling, recalled=True)
+        if not isinstance(telling, TextSeen):
+            return self.receive(telling)
+        answer = self._answers.get(telling.message) if telling.message is not None else None
+        if telling.message is not None and answer is None:
+            return []
+        if answer is not None and answer.completed:
+            telling = evolve(telling, closed=True)  # without an end in a whole message: of an attempt tried again
+        return self._output.hear_text(telling, recalled=True, hidden=self._is_hidden(telling))
 
     # The end
 
@@ -479,98 +476,73 @@ class Turn:
         return []
 
     def _rest(self) -> list[Update]:
-        """The session says that it rests; believe it if the last message is whole."""
-        last = self._answers.get(self._last) if self._last is not None else None
-        if last is None or not last.completed or self._has_open_blocks():
-            self.doubtful = True
-            return []
-        return self._conclude(last)
-
-    def _has_open_blocks(self) -> bool:
-        return any(not block.closed for block in self._blocks.values()) or bool(self._early)
-
-    def _recall(self, seen: Recollection) -> list[Update]:
-        self.doubtful = False
-        if not seen.known:
-            return self._give_up("OpenCode no longer has the session")
-        updates: list[Update] = []
-        for telling in seen.told:
-            if isinstance(telling, TextSeen) and telling.message in self._answers:
-                updates += self._hear_text(telling, recalled=True)
-            elif not isinstance(telling, TextSeen):
-                updates += self.receive(telling)
-        resting = self.session not in seen.busy
-        updates += self._compare_asked(seen.asked, resting=resting)
-        if resting:
-            updates += self._find_end()
-        else:
-            self._doubts = 0
-        return updates
-
-    def _compare_asked(self, asked: Iterable[Interrupt], *, resting: bool) -> list[Update]:
-        """OpenCode lists what an abort left unanswered for ever: only a session at work waits for an answer."""
-        waiting = {} if resting else {interrupt.id: interrupt for interrupt in asked}
-        updates: list[Update] = []
-        for gone in [request for request in self.pending if request not in waiting]:
-            updates += self._hear_answer(gone, "withdrawn")
-        for interrupt in waiting.values():
-            updates += self._ask(interrupt)
-        return updates
+        """The session says that it rests; believe it if this turn's last message is whole."""
+        last = self._last
+        if last is not None and last.completed and self._heard and not self._output.open:
+            return self._conclude(last)
+        self.doubtful = True
+        return []
 
     def _find_end(self) -> list[Update]:
-        last = self._answers.get(self._last) if self._last is not None else None
-        if last is not None and last.completed:
+        """The session was seen at rest: look how it ended."""
+        last = self._last
+        if last is not None and self._is_final(last):
             return self._conclude(last)
-        if last is None and self._failure is not None:
+        if last is None and self._failure is not None and not self._failure.aborted:
             return self._fail(self._failure)
-        if last is None and self.canceling:
-            return self.close(TaskState.CANCELED)
         self._doubts += 1
         if self._doubts < _DOUBTS_ENOUGH:
             self.doubtful = True
             return []
-        if self.canceling:
-            return self.close(TaskState.CANCELED)
+        if last is not None and last.completed:
+            return self._conclude(last)
+        if self._failure is not None:
+            return self._fail(self._failure)
         if last is not None:
             return self._give_up("OpenCode stopped in mid-turn (was it restarted?): what it had not finished is lost")
-        if self._prompt_seen:
+        if self._since is not None:
             return self._give_up("OpenCode took the prompt but did not answer it")
         return self._give_up("OpenCode accepted the prompt but never ran it: does the session's directory exist?")
 
+    def _is_final(self, last: MessageSeen) -> bool:
+        """Whether nothing was to follow this message. One cut short, or a summary, may just not be followed yet."""
+        if not last.completed:
+            return False
+        return last.failure is not None or self._rejected or not (last.finish in _CUT or last.summary)
+
     def _conclude(self, last: MessageSeen) -> list[Update]:
-        failure = last.failure or (Failure("UnknownError", "the model ended with an error") if last.finish == "error" else None)
-        if failure is not None:
+        if (failure := self._failure_of(last)) is not None:
             return self._fail(failure)
-        if not last.finish:  # aborted while it waited to try again
-            return self.close(TaskState.CANCELED, "" if self.canceling else "The turn was aborted in OpenCode.")
-        text = "Stopped: the request was rejected." if self._rejected and last.finish == "tool-calls" else ""
-        return self.close(TaskState.COMPLETED, text)
+        if self.canceling and last.finish in _CUT:
+            return self.close(TaskState.CANCELED)
+        if not last.finish and not self._output.ran(last.message):  # a shell command has no finish either, but ran
+            return self.close(TaskState.CANCELED, _ABORTED)  # while it waited to try again
+        rejected = self._rejected and last.finish == "tool-calls"
+        return self.close(TaskState.COMPLETED, "Stopped: the request was rejected." if rejected else "")
+
+    def _failure_of(self, last: MessageSeen) -> Failure | None:
+        if last.failure is not None:
+            return last.failure
+        if last.finish in ("", "error") and self._failure is not None:
+            return self._failure
+        if last.finish == "error":
+            return Failure("UnknownError", "the model ended with an error")
+        if last.finish == "content-filter":
+            return Failure("ContentFilterError", "the model's provider filtered the answer")
+        return None
 
     def _fail(self, failure: Failure) -> list[Update]:
-        if failure.aborted or self.canceling:
-            return self.close(TaskState.CANCELED, "" if self.canceling else "The turn was aborted in OpenCode.")
+        if self.canceling:
+            return self.close(TaskState.CANCELED)
+        if failure.aborted:
+            return self.close(TaskState.CANCELED, _ABORTED)
         return self.close(TaskState.FAILED, failure.text or failure.name, failure)
 
     def _give_up(self, text: str) -> list[Update]:
+        if self.canceling:
+            return self.close(TaskState.CANCELED)
         return self.close(TaskState.FAILED, text, Failure("UpstreamLost", text))
 
 
 def _delta_of(event: Event) -> PartId | None:
     return event.part if type(event) is TextDelta else None
-
-
-def _tool_view(seen: ToolSeen) -> Mapping[str, Json]:
-    """What the client sees of a tool call; output that grows while it runs is shown when it is whole."""
-    view: dict[str, Json] = {
-        "call_id": seen.call,
-        "tool": seen.tool,
-        "status": _TOOL_STATES[seen.state],
-        "title": seen.title or None,
-        "input": seen.input,
-        "output": seen.output if seen.state is ToolState.COMPLETED else None,
-        "error": seen.error,
-    }
-    return {key: value for key, value in view.items() if value is not None}
-
-
-__all__ = ["Limits", "Telling", "Turn"]

@@ -26,7 +26,8 @@ from tests.e2e.script import CallTool, Conversation, Drop, Finish, Hang, Refuse,
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
 
@@ -73,6 +74,11 @@ class Call:
         return self.conversation.said
 
     @property
+    def place(self) -> str:
+        """Where in the session it stands: which of the user's messages, and how many rounds of tools after it."""
+        return f"call_{len(self.conversation.users)}_{self.conversation.round}"
+
+    @property
     def hung_up(self) -> bool:
         """Whether the caller went away before the answer was complete."""
         return self.ending == "hung up"
@@ -95,14 +101,14 @@ class ScriptedModel:
         """Serve on this port, or on a free one."""
         self._port = port
         self._requests: list[Call] = []
-        self._failures: Counter[tuple[object, ...]] = Counter()
+        self._failures: Counter[tuple[str, str, str, int]] = Counter()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Start to serve."""
         portal = self._stack.enter_context(start_blocking_portal())
         job, self._port = portal.start_task(self._serve)
-        self._stack.callback(job.cancel)
+        self._stack.callback(_end, job)
         return self
 
     def __exit__(
@@ -151,7 +157,7 @@ class ScriptedModel:
     async def _serve(self, *, task_status: TaskStatus[int]) -> None:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self._port)
         async with listener:
-            task_status.started(listener.extra(SocketAttribute.local_port))
+            task_status.started(listener.extra(SocketAttribute.local_port))  # noqa: S610 (not Django's)
             await listener.serve(self._connection)
 
     async def _connection(self, stream: SocketStream) -> None:
@@ -167,12 +173,11 @@ class ScriptedModel:
                     await stream.send(whole_answer(404, fault(f"no such route: {request.line}")))
 
     async def _complete(self, request: Request, stream: ByteStream) -> None:
-        call = self._record(request)
         try:
+            call = self._record(request)
             actions = self._due(call)
-        except ScriptError as error:
-            call.end("refused")
-            await stream.send(whole_answer(400, fault(str(error))))
+        except (ScriptError, LookupError, TypeError, ValueError) as error:  # whatever it is, the next caller is served
+            await stream.send(whole_answer(400, fault(f"{type(error).__name__}: {error}")))
             return
 
         async with anyio.create_task_group() as jobs:
@@ -189,25 +194,34 @@ class ScriptedModel:
         return call
 
     def _due(self, call: Call) -> list[Action]:
-        """Leave out the failures which have happened as often as the script wants them."""
+        """Take what the script says, without the failures which have happened as often as it wants them."""
         if call.kind != "turn":
             return [Say((_FIXED[call.kind],))]
 
-        place = (call.session, len(call.conversation.users), call.said, call.conversation.round)
-        return list(self._still_due(next_actions(call.conversation), place))
+        try:
+            actions = next_actions(call.conversation)
+        except ScriptError:
+            call.end("refused")
+            raise
 
-    def _still_due(self, actions: Iterable[Action], place: tuple[object, ...]) -> Iterable[Action]:
+        due: list[Action] = []
         for number, action in enumerate(actions):
             if isinstance(action, Refuse | Drop):
-                happened = self._failures[*place, number]
-                if happened >= (math.inf if action.times is None else action.times):
+                failure = (call.session, call.said, call.place, number)
+                if self._failures[failure] >= (math.inf if action.times is None else action.times):
                     continue
 
-                self._failures[*place, number] += 1
-                yield action
-                return
+                self._failures[failure] += 1
+                return [*due, action]
 
-            yield action
+            due.append(action)
+
+        return due
+
+
+def _end(job: Future[None]) -> None:
+    if not job.cancel():
+        job.result()  # it had ended before: let its error be seen
 
 
 def _kind(conversation: Conversation) -> Kind:
@@ -242,7 +256,7 @@ async def _play(actions: Sequence[Action], call: Call, stream: ByteStream) -> No
             case Say():
                 await answer.say(action)
             case CallTool():
-                await answer.call_tool(action, f"call_{len(call.conversation.users)}_{call.conversation.round}_{number}")
+                await answer.call_tool(action, f"{call.place}_{number}")
             case Hang(seconds):
                 await anyio.sleep(seconds)
             case Finish(reason):
@@ -260,7 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the scripted model on the loopback interface.")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
     with ScriptedModel(parser.parse_args().port) as model:
-        print(model.url, flush=True)
+        print(model.url, flush=True)  # noqa: T201
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
 

@@ -51,21 +51,20 @@ _SWITCHES = {
 }
 
 
+class NotInstalledError(Exception):
+    """OpenCode cannot be had here; the text says why."""
+
+
 def _installer() -> ModuleType:
     """Load ops/opencode_install.py, which is a script of its own and part of no package."""
     path = Path(__file__).parents[2] / "ops" / "opencode_install.py"
     spec = importlib.util.spec_from_file_location("opencode_install", path)
-    if spec is None or spec.loader is None:
-        message = f"there is no installer at {path}"
-        raise ImportError(message)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise NotInstalledError(f"there is no installer at {path}")
 
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-class NotInstalledError(Exception):
-    """OpenCode cannot be had here; the text says why."""
 
 
 def installed() -> Path:
@@ -154,8 +153,7 @@ class RealOpenCode:
     def pid(self) -> int:
         """The id of the server's process."""
         if self._running is None:
-            message = "OpenCode is not running"
-            raise RuntimeError(message)
+            raise RuntimeError("OpenCode is not running")
 
         return self._running.pid
 
@@ -175,9 +173,9 @@ class RealOpenCode:
     def start(self) -> None:
         """Start the server on its port and return when it is healthy."""
         # The native binary, not the package's launcher: killing a launcher would leave the server behind.
-        command = [self.binary, "serve", "--hostname", "127.0.0.1", "--port", str(self.port), "--print-logs"]
+        command = [str(self.binary), "serve", "--hostname", "127.0.0.1", "--port", str(self.port), "--print-logs"]
         with (self.root / "opencode.log").open("ab") as log:
-            self._running = subprocess.Popen(
+            self._running = subprocess.Popen(  # noqa: S603 (the binary which we installed)
                 command,
                 cwd=self.workspace,
                 env=_environment(self),
@@ -204,8 +202,7 @@ class RealOpenCode:
 
     def _is_healthy(self, client: httpx.Client) -> bool:
         if self._running is None or self._running.poll() is not None:
-            message = f"OpenCode ended instead of starting:\n{self.log}"
-            raise RuntimeError(message)
+            raise RuntimeError(f"OpenCode ended instead of starting:\n{self.log}")
 
         with suppress(httpx.TransportError):
             answer = client.get("/global/health")
@@ -319,7 +316,7 @@ def _make_repository(workspace: Path) -> None:
     (workspace / "README.md").write_text("A workspace.\n", encoding="utf-8")
     author = ("-c", "user.name=Nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false")
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "Begin")):
-        subprocess.run(["git", *author, *command], cwd=workspace, check=True, timeout=30)  # noqa: S607
+        subprocess.run(["git", *author, *command], cwd=workspace, check=True, timeout=30)  # noqa: S603, S607
 
 
 def _free_port() -> int:

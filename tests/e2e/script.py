@@ -210,14 +210,12 @@ def _action(directive: str, conversation: Conversation) -> Action:
     word, _, argument = directive.partition(" ")
     builder = _BUILDERS.get(word.removeprefix("+"))
     if builder is None:
-        message = f"no such directive: [[{directive}]]"
-        raise ScriptError(message)
+        raise ScriptError(f"no such directive: [[{directive}]]")
 
     try:
         action = builder(argument, conversation)
     except (ValueError, KeyError) as error:
-        message = f"malformed directive: [[{directive}]]: {error}"
-        raise ScriptError(message) from error
+        raise ScriptError(f"malformed directive: [[{directive}]]: {error}") from error
 
     if word.startswith("+") and isinstance(action, CallTool):
         return CallTool(action.name, action.arguments, joined=True)
@@ -289,7 +287,7 @@ def _refuse(argument: str, _: Conversation) -> Refuse:
     options = _options(argument)
     times = int(options["times"]) if "times" in options else None
     after = float(options["after"]) if "after" in options else None
-    return Refuse(int(argument.split()[0]), times, after)
+    return Refuse(int(argument.partition(" ")[0]), times, after)
 
 
 def _drop(argument: str, _: Conversation) -> Drop:

@@ -88,8 +88,7 @@ def test_a_message_without_a_script_is_echoed(client: httpx.Client, session: str
 def test_a_series_arrives_whole_and_in_order(client: httpx.Client, session: str) -> None:
     answer = say(client, session, text("[[text n=200 delay=0.001]]"))
 
-    # OpenCode cuts the space off the end of a text.
-    assert joined(answer).split(" ") == [f"word{index:05d}" for index in range(200)]
+    assert joined(answer).split() == [f"word{index:05d}" for index in range(200)]
 
 
 def test_reasoning_is_kept_apart_from_text(client: httpx.Client, session: str) -> None:
@@ -118,7 +117,7 @@ def test_several_tools_may_be_called_at_once_or_one_after_the_other(
 ) -> None:
     answer = say(client, session, text("[[bash echo one]][[+bash echo two]][[bash echo three]]"))
 
-    assert joined(answer) == "The tool answered: three"
+    assert joined(answer) == "The tool answered: three\n\n"
     assert [call.conversation.outputs for call in model.calls_of(session)] == [[], ["one\n", "two\n"], ["three\n"]]
 
 
@@ -226,10 +225,13 @@ def test_a_model_can_be_chosen(client: httpx.Client, session: str, model: Script
     assert model.calls_of(session)[0].body["model"] == OTHER_MODEL
 
 
-def test_an_unknown_directive_is_an_error_which_says_so(client: httpx.Client, session: str) -> None:
+def test_an_unknown_directive_is_an_error_which_says_so(
+    client: httpx.Client, session: str, model: ScriptedModel
+) -> None:
     answer = say(client, session, text("[[sing a song]]"))
 
     assert "no such directive: [[sing a song]]" in answer["info"]["error"]["data"]["message"]
+    assert [call.ending for call in model.calls_of(session)] == ["refused"]
 
 
 def test_sessions_and_their_memory_outlive_a_crash(
@@ -251,9 +253,7 @@ def test_sessions_and_their_memory_outlive_a_crash(
         assert "My name is Ada." in joined(say(client, session, text("[[recall]]")))
 
 
-def test_a_crash_takes_the_running_tools_along(
-    start_opencode: Callable[..., RealOpenCode], tmp_path: Path
-) -> None:
+def test_a_crash_takes_the_running_tools_along(start_opencode: Callable[..., RealOpenCode], tmp_path: Path) -> None:
     opencode = start_opencode()
     sign = tmp_path / "alive"
     with opencode.client() as client:

@@ -30,7 +30,6 @@ def until(look: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
             return seen
 
         if time.monotonic() > end:
-            message = f"not within {within:g} s: {what or look}"
-            raise AssertionError(message)
+            raise AssertionError(f"not within {within:g} s: {what or look}")
 
         time.sleep(_PAUSE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from attrs import field, frozen
 
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.domain.events import Event, Recollection
 from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, TaskId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt
@@ -115,4 +117,27 @@ class Agent(Protocol):
 
     async def probe(self) -> Readiness:
         """Look whether the runtime is there and can be worked with; raises nothing."""
+        ...
+
+
+@frozen
+class Surroundings:
+    """What the service gives to whoever makes its agent."""
+
+    clock: Clock
+    ids: Ids
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+    """The environment variables, for settings of the runtime's own."""
+
+
+class AgentFactory(Protocol):
+    """
+    What `A2A_RUNTIME=package.module:factory` names.
+
+    The service enters what it gives once, before it takes requests, and leaves it once, after the last turn was let
+    go. An exception on entering stops the start; its message is what the operator reads.
+    """
+
+    def __call__(self, surroundings: Surroundings) -> AbstractAsyncContextManager[Agent]:
+        """Make the agent; it is there from entering to leaving."""
         ...

@@ -12,6 +12,8 @@ from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import CancelRequested, StatusChanged
 
+_WATCH_SECONDS = 0.5
+
 
 @frozen
 class CancelTask:
@@ -41,8 +43,8 @@ class CancelTask:
         if not self.turns.cancel(task_id) and not task.state.terminal:
             log.append([StatusChanged(TaskState.CANCELED)])
         reader = log.read(task.seq)
-        while not log.task.state.terminal:
-            await reader.next()
-        if log.task.state is not TaskState.CANCELED:
+        while not (log.task.state.terminal or self.turns.stopping):
+            await reader.next(_WATCH_SECONDS)
+        if log.task.state.terminal and log.task.state is not TaskState.CANCELED:
             raise TaskNotCancelable(f"task {task_id} was {log.task.state.value} before it could be canceled")
         return log

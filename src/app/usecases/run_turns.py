@@ -96,6 +96,9 @@ class RunTurns:
     pace: Pace = field(factory=Pace)
 
     draining: bool = field(default=False, init=False)
+    """Whether no new work is taken."""
+    stopping: bool = field(default=False, init=False)
+    """Whether nobody should wait for a turn any longer."""
     _jobs: dict[TaskId, Job] = field(factory=dict, init=False)
     _running: set[asyncio.Task[None]] = field(factory=set, init=False)
     _locks: dict[object, tuple[asyncio.Lock, list[None]]] = field(factory=dict, init=False)

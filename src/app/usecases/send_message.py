@@ -10,6 +10,9 @@ from opencode_a2a_server.app.usecases.subscribe import Subscription
 from opencode_a2a_server.domain.ids import Principal
 from opencode_a2a_server.domain.message import Message
 
+_WATCH_SECONDS = 0.5
+"""How often a waiting sender looks whether the service is about to stop; it then gets the task as it stands."""
+
 
 @frozen
 class SendMessage:
@@ -31,6 +34,6 @@ class SendMessage:
         if return_immediately:
             return accepted.log
         following = Subscription.now(accepted.log, accepted.seq)
-        while not following.ended:
-            await following.next()
+        while not (following.ended or self.accept.turns.stopping):
+            await following.next(_WATCH_SECONDS)
         return accepted.log

@@ -43,6 +43,7 @@ class OpenCode:
     feed: Feed
     name: str = "OpenCode"
     _tried: set[MessageId] = field(factory=set, init=False)
+    _readiness: Readiness = field(default=Readiness(ready=True), init=False)
 
     @classmethod
     def at(cls, address: Address, clock: Clock, transport: httpx.AsyncBaseTransport | None = None) -> Self:
@@ -68,7 +69,15 @@ class OpenCode:
         return MessageId(f"msg_{stamp:012x}{''.join(secrets.choice(_BASE62) for _ in range(14))}")
 
     async def reply(self, principal: Principal, message: Message) -> Message | None:  # noqa: ARG002 - the port's
-        """OpenCode always works on a task."""
+        """
+        OpenCode always works on a task; here is where one is refused while it could not be worked on.
+
+        Raises:
+            AgentUnreachable: OpenCode was not ready when last seen, and is not now.
+
+        """
+        if not self._readiness.ready and not (await self.probe()).ready:
+            raise AgentUnreachable(self._readiness.remedy)
         return None
 
     async def open_session(self, title: str) -> Session:
@@ -124,6 +133,10 @@ class OpenCode:
 
     async def probe(self) -> Readiness:
         """See `Agent.probe`."""
+        self._readiness = await self._look()
+        return self._readiness
+
+    async def _look(self) -> Readiness:
         url = self.client.address.url
         try:
             version = await self.client.version()

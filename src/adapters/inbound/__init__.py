@@ -1,0 +1,1 @@
+"""The world that uses the service: A2A clients over HTTP, and the server that carries them."""

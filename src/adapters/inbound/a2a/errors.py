@@ -1,0 +1,181 @@
+"""
+Refusals as the wire says them: one table for both bindings.
+
+A2A 1.0, 5.4 gives the codes of the protocol's own errors, 9.5 and 11.6 the two shapes: JSON-RPC's error object with
+details in `data`, and google.rpc.Status. -32050 and below are ours. An error that is no refusal says nothing of what
+broke.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from attrs import field, frozen
+from litestar.exceptions import HTTPException
+
+from opencode_a2a_server.domain.errors import (
+    AgentFault,
+    AgentUnreachable,
+    AlreadyAnswered,
+    ContentTypeNotSupported,
+    Draining,
+    IllegalTransition,
+    InvalidRequest,
+    JournalUnavailable,
+    Refusal,
+    TaskNotCancelable,
+    TaskNotFound,
+    Unavailable,
+    UnsupportedOperation,
+)
+
+Detail = dict[str, Any]
+
+
+class MalformedJson(Refusal):
+    """The body is not JSON."""
+
+
+class MalformedCall(Refusal):
+    """The JSON is not a JSON-RPC request."""
+
+
+class MethodNotFound(Refusal):
+    """No such method in the protocol that was asked for."""
+
+
+class VersionNotSupported(Refusal):
+    """A protocol version that is not served (A2A 1.0, 3.6.2)."""
+
+
+class PushNotificationNotSupported(Refusal):
+    """Push notifications are not served (A2A 1.0, 3.3.4)."""
+
+
+class Unauthenticated(Refusal):
+    """Nobody we know asks."""
+
+
+@frozen
+class Row:
+    """What one kind of error is called in JSON-RPC, HTTP and gRPC; `retry` is in seconds, 0 for no hint."""
+
+    code: int
+    http: int
+    status: str
+    reason: str
+    retry: int = 0
+
+
+_INTERNAL: Final = Row(-32603, 500, "INTERNAL", "INTERNAL_ERROR")
+
+TABLE: Final[Mapping[type[Exception], Row]] = {
+    TaskNotFound: Row(-32001, 404, "NOT_FOUND", "TASK_NOT_FOUND"),
+    TaskNotCancelable: Row(-32002, 400, "FAILED_PRECONDITION", "TASK_NOT_CANCELABLE"),
+    PushNotificationNotSupported: Row(-32003, 400, "FAILED_PRECONDITION", "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+    UnsupportedOperation: Row(-32004, 400, "FAILED_PRECONDITION", "UNSUPPORTED_OPERATION"),
+    ContentTypeNotSupported: Row(-32005, 400, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
+    AgentFault: Row(-32006, 500, "INTERNAL", "INVALID_AGENT_RESPONSE"),
+    VersionNotSupported: Row(-32009, 400, "FAILED_PRECONDITION", "VERSION_NOT_SUPPORTED"),
+    Draining: Row(-32050, 503, "UNAVAILABLE", "SERVICE_DRAINING", retry=1),
+    JournalUnavailable: Row(-32051, 503, "UNAVAILABLE", "JOURNAL_UNAVAILABLE", retry=1),
+    AgentUnreachable: Row(-32052, 503, "UNAVAILABLE", "AGENT_UNREACHABLE", retry=5),
+    Unavailable: Row(-32053, 503, "UNAVAILABLE", "UNAVAILABLE", retry=1),
+    AlreadyAnswered: Row(-32055, 409, "ABORTED", "ALREADY_ANSWERED"),
+    Unauthenticated: Row(-32056, 401, "UNAUTHENTICATED", "UNAUTHENTICATED"),
+    MalformedJson: Row(-32700, 400, "INVALID_ARGUMENT", "JSON_PARSE_ERROR"),
+    MalformedCall: Row(-32600, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
+    MethodNotFound: Row(-32601, 404, "NOT_FOUND", "METHOD_NOT_FOUND"),
+    InvalidRequest: Row(-32602, 400, "INVALID_ARGUMENT", "INVALID_PARAMS"),
+    IllegalTransition: _INTERNAL,
+}
+"""A class that is missing takes the row of the nearest one above it."""
+
+_HTTP: Final[Mapping[int, Row]] = {
+    404: TABLE[MethodNotFound],
+    405: Row(-32601, 405, "UNIMPLEMENTED", "METHOD_NOT_ALLOWED"),
+    413: Row(-32600, 413, "INVALID_ARGUMENT", "REQUEST_BODY_TOO_LARGE"),
+    415: Row(-32005, 415, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
+}
+"""What Litestar refuses by itself."""
+
+
+@frozen
+class Fault:
+    """An error, ready to be told in either shape."""
+
+    row: Row
+    message: str
+    details: tuple[Detail, ...] = field(default=())
+
+    @classmethod
+    def of(cls, error: Exception, **context: str) -> Fault:
+        """Look an error up; `context` is told as the metadata of its ErrorInfo."""
+        foreign = isinstance(error, HTTPException)
+        row = _http_row(error.status_code) if foreign else _row(type(error))
+        said = str(error.detail) if foreign else str(error)
+        message = "Internal error" if row is _INTERNAL else said
+        return cls(row, message, _details(row, message, error, context))
+
+    @property
+    def internal(self) -> bool:
+        """Whether it is our own fault, and what broke is left unsaid."""
+        return self.row is _INTERNAL
+
+    @property
+    def rpc(self) -> Detail:
+        """JSON-RPC's error object (A2A 1.0, 9.5)."""
+        return {"code": self.row.code, "message": self.message, "data": list(self.details)}
+
+    @property
+    def status(self) -> Detail:
+        """The body of an HTTP error (A2A 1.0, 11.6)."""
+        row = self.row
+        told = {"code": row.http, "status": row.status, "message": self.message, "details": list(self.details)}
+        return {"error": told}
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What HTTP says of it besides the body."""
+        if self.row.http == HTTPStatus.UNAUTHORIZED:
+            return ((b"www-authenticate", b"Bearer"),)
+        return ((b"retry-after", b"%d" % self.row.retry),) if self.row.retry else ()
+
+
+def _row(kind: type[BaseException]) -> Row:
+    return next((TABLE[base] for base in kind.__mro__ if base in TABLE), _INTERNAL)
+
+
+def _http_row(status: int) -> Row:
+    if status in _HTTP:
+        return _HTTP[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _INTERNAL
+    return Row(-32600, status, "INVALID_ARGUMENT", "INVALID_REQUEST")
+
+
+def _details(row: Row, message: str, error: Exception, context: Mapping[str, str]) -> tuple[Detail, ...]:
+    details: list[Detail] = [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": row.reason,
+            "domain": "a2a-protocol.org",
+            "metadata": {**_kind(row, error), **context},
+        }
+    ]
+    if isinstance(error, InvalidRequest) and error.field:
+        violation = {"field": error.field, "description": message}
+        details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]})
+    if row.retry:
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{row.retry}s"})
+    return tuple(details)
+
+
+def _kind(row: Row, error: Exception) -> Mapping[str, str]:
+    """Name what the row's reason is too coarse for: TASK_IS_BUSY of an UNSUPPORTED_OPERATION."""
+    if row is _INTERNAL or type(error) in TABLE or not isinstance(error, Refusal):
+        return {}
+    return {"type": re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()}

@@ -1,0 +1,106 @@
+"""
+Granian, the server: one worker process, the application given by object.
+
+Never by import string: Granian would put the working directory, which is the user's project, first on `sys.path`, and
+code from there would run in our worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+_log = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@frozen
+class Listener:
+    """Where to listen, and how long a worker may take to end."""
+
+    host: str
+    port: int
+    patience: float
+    """Seconds from SIGTERM to SIGKILL; must exceed what draining takes."""
+
+
+def run(listener: Listener, load: Callable[[], Asgi]) -> None:
+    """
+    Serve until SIGTERM or SIGINT. `load` makes the application, in the worker process.
+
+    Raises:
+        SystemExit: The worker could not start, or ended by itself.
+
+    """
+    server = Granian(
+        "opencode-a2a-server",
+        address=listener.host,
+        port=listener.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=True,
+        log_level=LogLevels.warning,
+        workers_kill_timeout=max(1, round(listener.patience)),
+    )
+    server.serve(target_loader=_Loader(load), wrap_loader=False)
+
+
+@frozen
+class _Loader:
+    """What Granian calls in the worker; picklable, for start methods that copy nothing."""
+
+    load: Callable[[], Asgi]
+
+    def __call__(self) -> Asgi:
+        end_with_parent()
+        return self.load()
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the main process dies: an orphan would keep the port and its connections."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == 1:  # it died before we asked
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def on_term(drain: Callable[[], Awaitable[None]]) -> None:
+    """
+    On SIGTERM drain first, then let the server end.
+
+    Granian alone waits for open streams for ever and leaves nobody time. It handles SIGINT and SIGTERM alike, so we
+    take SIGTERM, and pass SIGINT on to it when we are done.
+    """
+    loop = asyncio.get_running_loop()
+    draining: list[asyncio.Task[None]] = []
+
+    async def drain_and_end() -> None:
+        try:
+            await drain()
+        except Exception:
+            _log.exception("draining broke; ending all the same")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def begin() -> None:
+        if not draining:
+            draining.append(loop.create_task(drain_and_end(), name="drain"))
+
+    loop.add_signal_handler(signal.SIGTERM, begin)

@@ -1,0 +1,223 @@
+"""
+Updates and tasks to bytes and back.
+
+A body is a JSON array that begins with the version of its format, so that a later release reads what this one wrote:
+
+    [1, 3, "more text"]            the artifact first told as the fourth grows
+    [1, 3, "the end", 1]           and is whole
+    [1, {"t": "status", ...}]      any other update
+    [1, {"id": ...}]               a task, whole
+
+Appended text is most of what is ever written. It names its artifact by number, which saves more than the text often
+is long, and is spared the tables below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from attrs import define, field
+
+from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, JournalUnavailable
+from opencode_a2a_server.domain.events import Failure
+from opencode_a2a_server.domain.ids import ArtifactId
+from opencode_a2a_server.domain.interrupt import Inquiry, Option, Permission, Question
+from opencode_a2a_server.domain.message import DataPart, Message, Part, RawPart, Role, TextPart, UrlPart
+from opencode_a2a_server.domain.session import Session
+from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.task import Artifact, Status, Task
+from opencode_a2a_server.domain.updates import (
+    ArtifactTold,
+    BlockKind,
+    CancelRequested,
+    InterruptRaised,
+    InterruptResolved,
+    MessageReceived,
+    StatusChanged,
+    TaskSubmitted,
+    TextAppended,
+    TurnStarted,
+    Update,
+)
+from opencode_a2a_server.domain.usage import Usage
+
+from .shapes import ById, Bytes, Choice, Each, Perhaps, Plain, record, tagged
+
+VERSION = 1
+
+_PLAIN = Plain()
+_PARTS = Each(
+    tagged(
+        text=record(TextPart),
+        raw=record(RawPart, raw=Bytes()),
+        url=record(UrlPart),
+        data=record(DataPart),
+    )
+)
+_MESSAGE = record(
+    Message,
+    role=Choice(Role),
+    parts=_PARTS,
+    reference_task_ids=Each(_PLAIN),
+    extensions=Each(_PLAIN),
+)
+_INQUIRY = record(Inquiry, options=Each(record(Option)))
+_INTERRUPT = tagged(
+    permission=record(Permission, patterns=Each(_PLAIN), always=Each(_PLAIN)),
+    question=record(Question, inquiries=Each(_INQUIRY)),
+)
+_SESSION = record(Session)
+_USAGE = Perhaps(record(Usage))
+_FAILURE = Perhaps(record(Failure))
+_STATE = Choice(TaskState)
+_KIND = Choice(BlockKind)
+_RESOLVED = record(InterruptResolved)
+
+_UPDATE = tagged(
+    submitted=record(TaskSubmitted, message=_MESSAGE),
+    message=record(MessageReceived, message=_MESSAGE),
+    turn=record(TurnStarted, session=_SESSION),
+    status=record(StatusChanged, state=_STATE, parts=_PARTS, usage=_USAGE, failure=_FAILURE),
+    raised=record(InterruptRaised, interrupt=_INTERRUPT),
+    resolved=_RESOLVED,
+    artifact=record(ArtifactTold, kind=_KIND, parts=_PARTS),
+    cancel=record(CancelRequested),
+)
+_TASK = record(
+    Task,
+    status=record(Status, state=_STATE, parts=_PARTS),
+    history=Each(_MESSAGE, into=list),
+    artifacts=ById(record(Artifact, kind=_KIND, parts=_PARTS), key="id"),
+    session=Perhaps(_SESSION),
+    usage=_USAGE,
+    failure=_FAILURE,
+    pending=ById(_INTERRUPT, key="id"),
+    resolved=ById(_RESOLVED, key="request"),
+)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+@define
+class Bodies:
+    """
+    The updates of one task as the bodies of its rows.
+
+    It numbers the task's artifacts in the order they were first told, as it sees them go by: updates must pass in
+    their order, but any may pass again.
+    """
+
+    _ids: list[ArtifactId] = field(factory=list)
+    _numbers: dict[ArtifactId, int] = field(factory=dict)
+    _growing: set[ArtifactId] = field(factory=set)
+    """Those which are one text: appended text has a place to go."""
+
+    @classmethod
+    def of(cls, task: Task) -> Bodies:
+        """Go on where a task stands."""
+        bodies = cls()
+        for artifact in task.artifacts.values():
+            bodies._see(artifact.id, artifact.parts)
+        return bodies
+
+    def dump(self, update: Update) -> bytes:
+        """
+        Give the body of an update.
+
+        Raises:
+            IllegalTransition: Text is appended to what is no text.
+            InvalidRequest: It holds what no encoding can carry.
+
+        """
+        if type(update) is not TextAppended:
+            if type(update) is ArtifactTold:
+                self._see(update.artifact, update.parts)
+            return _dump([VERSION, _UPDATE.dump(update)])
+        artifact = update.artifact
+        if artifact not in self._growing:
+            raise IllegalTransition(f"artifact {artifact} is not text and cannot grow by text")
+        number = self._numbers[artifact]
+        return _dump([VERSION, number, update.text, 1] if update.last else [VERSION, number, update.text])
+
+    def load(self, body: bytes) -> Update:
+        """
+        Give the update of a body.
+
+        Raises:
+            JournalUnavailable: The body was not written by this release or one before it.
+
+        """
+        try:
+            _, content, *text = _versioned(body)
+            if type(content) is int:
+                return TextAppended(self._ids[content], text[0], len(text) > 1)
+            update: Update = _UPDATE.load(content)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise JournalUnavailable(f"a row of the journal cannot be read: {error!r}") from error
+        if type(update) is ArtifactTold:
+            self._see(update.artifact, update.parts)
+        return update
+
+    def _see(self, artifact: ArtifactId, parts: Iterable[Part]) -> None:
+        if artifact not in self._numbers:
+            self._numbers[artifact] = len(self._ids)
+            self._ids.append(artifact)
+        match tuple(parts):
+            case () | (TextPart(),):
+                self._growing.add(artifact)
+            case _:
+                self._growing.discard(artifact)
+
+
+def dump_task(task: Task) -> bytes:
+    """Give a task whole."""
+    return _dump([VERSION, _TASK.dump(task)])
+
+
+def load_task(body: bytes) -> Task:
+    """
+    Read a task.
+
+    Raises:
+        JournalUnavailable: The body was not written by this release or one before it.
+
+    """
+    try:
+        _, content = _versioned(body)
+        task: Task = _TASK.load(content)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise JournalUnavailable(f"a task in the journal cannot be read: {error!r}") from error
+    return task
+
+
+def check_text(*texts: str) -> None:
+    """
+    Refuse text that some storage cannot keep as a column: no Unicode, or with a null character.
+
+    Raises:
+        InvalidRequest: One of them is such a text.
+
+    """
+    for text in texts:
+        if "\0" in text:
+            raise InvalidRequest("an identifier holds a null character")
+        _dump(text)
+
+
+def _dump(value: Any) -> bytes:
+    try:
+        return _encode(value)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("the text is no Unicode: it holds half of a surrogate pair") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidRequest(f"what was said cannot be written down: {error}") from error
+
+
+def _versioned(body: bytes) -> list[Any]:
+    row = _decode(body)
+    if not isinstance(row, list) or row[0] != VERSION:
+        raise ValueError(f"written in a format which this release does not know: {body[:16]!r}")
+    return row

@@ -1,0 +1,81 @@
+"""The journals of all tasks, over whatever storage there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+from weakref import WeakValueDictionary
+
+from attrs import define, field
+
+from opencode_a2a_server.domain.errors import IllegalTransition, JournalUnavailable, TaskNotFound
+from opencode_a2a_server.domain.ids import TaskId
+from opencode_a2a_server.domain.updates import TaskSubmitted
+
+from .log import LiveLog
+from .writer import Writer
+
+
+@define(eq=False)
+class LiveJournal:
+    """
+    The journal; a context manager whose body is its life. Leaving it writes what waits.
+
+    A log exists as long as somebody holds it or its entries are on their way to the storage. All who open a task at
+    the same time hold the same one.
+    """
+
+    _writer: Writer
+    _logs: WeakValueDictionary[TaskId, LiveLog] = field(factory=WeakValueDictionary, init=False)
+    _opening: WeakValueDictionary[TaskId, asyncio.Lock] = field(factory=WeakValueDictionary, init=False)
+    _running: asyncio.Task[None] | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.get_running_loop().create_task(self._writer.run(), name="journal writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._running is not None:
+            await self._writer.close(self._running)
+
+    async def create(self, task_id: TaskId, submitted: TaskSubmitted) -> LiveLog:
+        """Begin a task's journal; it can be read at once."""
+        if task_id in self._logs:
+            raise IllegalTransition(f"task {task_id} was submitted before")
+        log = self._logs[task_id] = LiveLog.begin(self._writer, task_id, submitted)
+        return log
+
+    async def open(self, task_id: TaskId) -> LiveLog:
+        """Open a task's journal: the one that is open, or from the storage, once however many ask."""
+        log = self._logs.get(task_id)
+        if log is not None:
+            return log
+        async with self._opening.setdefault(task_id, asyncio.Lock()):
+            log = self._logs.get(task_id)
+            if log is None:
+                log = self._logs[task_id] = await self._load(task_id)
+            return log
+
+    async def unfinished(self) -> Sequence[TaskId]:
+        """Name the tasks which have not ended, oldest first."""
+        await self._writer.written()
+        return await self._writer.storage.unfinished()
+
+    async def probe(self) -> str:
+        """Say what is wrong with the storage; an answer comes within the writer's patience."""
+        if self._writer.trouble:
+            return self._writer.trouble
+        try:
+            await self._writer.clock.within(self._writer.pace.patience, self._writer.storage.probe())
+        except JournalUnavailable as error:
+            return str(error)
+        except TimeoutError:
+            return str(self._writer.late())
+        return ""
+
+    async def _load(self, task_id: TaskId) -> LiveLog:
+        stored = await self._writer.storage.load(task_id)
+        if stored is None:
+            raise TaskNotFound(f"there is no task {task_id}")
+        return await LiveLog.load(self._writer, stored)

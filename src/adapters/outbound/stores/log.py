@@ -1,0 +1,259 @@
+"""One task's journal while somebody holds it: its fold, its readers, and what is on its way to the storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+
+from attrs import define, field
+
+from opencode_a2a_server.domain.errors import IllegalTransition, JournalUnavailable, Refusal
+from opencode_a2a_server.domain.ids import Seq, TaskId
+from opencode_a2a_server.domain.state import TaskState, step
+from opencode_a2a_server.domain.task import Task
+from opencode_a2a_server.domain.updates import (
+    Entry,
+    InterruptRaised,
+    InterruptResolved,
+    StatusChanged,
+    TaskSubmitted,
+    TextAppended,
+    TurnStarted,
+    Update,
+)
+
+from .codec import Bodies, check_text, dump_task, load_task
+from .storage import Head, Snapshot, Standing, Stored
+from .tail import Tail
+from .writer import Writer
+
+_SNAPSHOT_MOST = 256 * 1024 * 1024
+"""A task larger than this is read from its rows: databases bound what one value may hold."""
+
+
+@define(eq=False)
+class LiveLog:
+    """A journal which is open. The storage has all up to `written`; what follows is on its way there."""
+
+    task: Task
+    written: Seq
+    _writer: Writer
+    _head: Head
+    _bodies: Bodies
+    _tail: Tail
+    _fresh: int = 0
+    """Bytes appended since the last snapshot."""
+    _snapshot_size: int = 0
+    _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
+
+    @classmethod
+    def begin(cls, writer: Writer, task_id: TaskId, submitted: TaskSubmitted) -> Self:
+        """
+        Begin a journal.
+
+        Raises:
+            InvalidRequest: It holds what no encoding can carry.
+            JournalUnavailable: Too much waits to be written.
+
+        """
+        check_text(task_id, submitted.context_id, submitted.principal)
+        bodies = Bodies()
+        body = bodies.dump(submitted)
+        size = writer.admit((body,))
+        entry = Entry(Seq(1), writer.clock.now(), submitted)
+        head = Head(task_id, submitted.context_id, submitted.principal, entry.at)
+        task = Task.submitted(task_id, entry)
+        log = cls(task, Seq(0), writer, head, bodies, Tail(Seq(1)), fresh=len(body))
+        log._tail.extend((entry,), (len(body),))
+        standing = Standing(task.state, entry.at, entry.seq)
+        writer.put(log, [(head, entry.seq, entry.at, body)], size, standing, begun=True)
+        return log
+
+    @classmethod
+    async def load(cls, writer: Writer, stored: Stored) -> Self:
+        """
+        Open a journal from a storage: from the last snapshot, then row by row.
+
+        Raises:
+            JournalUnavailable: The storage cannot be read.
+
+        """
+        head, snapshot = stored.head, stored.standing.snapshot
+        task = None if snapshot is None else load_task(snapshot.body)
+        bodies = Bodies() if task is None else Bodies.of(task)
+        fresh = 0
+        while task is None or not task.state.terminal:
+            lines = await writer.storage.read(head, Seq(0) if task is None else task.seq)
+            if not lines:
+                break
+            for seq, at, body in lines:
+                entry = Entry(seq, at, bodies.load(body))
+                fresh += len(body)
+                if task is None:
+                    task = Task.submitted(head.task_id, entry)
+                else:
+                    task.apply(entry)
+        if task is None:
+            raise JournalUnavailable(f"the journal of task {head.task_id} is empty")
+        size = 0 if snapshot is None else len(snapshot.body)
+        return cls(task, task.seq, writer, head, bodies, Tail(Seq(task.seq + 1)), fresh, size)
+
+    # The port
+
+    def append(self, updates: Sequence[Update]) -> Seq:
+        """Add updates, all or none; the writer takes them from here."""
+        task, before = self.task, self.task.seq
+        if not updates:
+            return before
+        bodies = self._draft(updates)
+        at, head = self._writer.clock.now(), self._head
+        entries = [Entry(Seq(seq), at, update) for seq, update in enumerate(updates, before + 1)]
+        size = self._admit(bodies)
+        for entry in entries:
+            task.apply(entry)
+        sizes = [len(body) for body in bodies]
+        self._tail.extend(entries, sizes)
+        self._fresh += sum(sizes)
+        standing = self._standing() if task.status.seq > before else None
+        if standing is not None and standing.snapshot is not None:
+            size += len(standing.snapshot.body)
+        rows = [(head, entry.seq, at, body) for entry, body in zip(entries, bodies, strict=True)]
+        self._writer.put(self, rows, size, standing)
+        return task.seq
+
+    async def durable(self, seq: Seq | None = None) -> None:
+        """Wait until an entry is written."""
+        awaited = self.task.seq if seq is None else seq
+        if self.written >= awaited:
+            return
+        writer = self._writer
+        writer.hurry()
+        try:
+            await writer.clock.within(writer.pace.patience, self._reached(awaited))
+        except TimeoutError:
+            raise writer.late() from None
+
+    def read(self, after: Seq) -> LiveReader:
+        """Read from behind an entry."""
+        return LiveReader(self, after)
+
+    # Others in this package
+
+    def settle(self, seq: Seq) -> None:
+        """
+        All up to this entry is written: wake who waits for it.
+
+        The tail is trimmed for what was written before, so that readers who keep up never need the storage however
+        much one transaction brings.
+        """
+        self._tail.trim(self.written)
+        self.written = seq
+        self._changed.set()
+        self._changed.clear()
+
+    async def entries(self, after: Seq, patience: float | None) -> Sequence[Entry]:
+        """Give written entries from behind one, a bounded number; none after `patience` seconds without any."""
+        if self.written <= after and not await self._passed(after, patience):
+            return ()
+        held = self._tail.read(after, self.written)
+        return await self._recall(after) if held is None else held
+
+    async def _passed(self, after: Seq, patience: float | None) -> bool:
+        reached = self._reached(Seq(after + 1))
+        if patience is None:
+            await reached
+            return True
+        try:
+            await self._writer.clock.within(patience, reached)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _reached(self, seq: Seq) -> None:
+        while self.written < seq:
+            await self._changed.wait()
+
+    async def _recall(self, after: Seq) -> Sequence[Entry]:
+        lines = await self._writer.storage.read(self._head, after, self.written)
+        if not lines or lines[0][0] != after + 1:
+            raise JournalUnavailable(f"the journal of task {self.task.id} has lost what follows update {after}")
+        load = self._bodies.load
+        return [Entry(seq, at, load(body)) for seq, at, body in lines]
+
+    def _draft(self, updates: Sequence[Update]) -> list[bytes]:
+        """Write the updates down as if they were legal; the first which is not leaves no trace of any."""
+        state, dump = self.task.state, self._bodies.dump
+        try:
+            bodies: list[bytes] = []
+            for update in updates:
+                state = _next_state(state, update)
+                bodies.append(dump(update))
+        except Refusal:
+            self._bodies = Bodies.of(self.task)
+            raise
+        return bodies
+
+    def _admit(self, bodies: Sequence[bytes]) -> int:
+        try:
+            return self._writer.admit(bodies)
+        except Refusal:
+            self._bodies = Bodies.of(self.task)
+            raise
+
+    def _standing(self) -> Standing:
+        """
+        Say where the task stands now, with a snapshot if that is worth its bytes.
+
+        A task that has ended is read for long, so it gets one always. One that waits for somebody gets one if half of
+        it is new: however often it waits, all its snapshots together are at most twice its text.
+        """
+        status = self.task.status
+        standing = Standing(status.state, status.at, self.task.seq)
+        if not (status.state.terminal or (status.state.interrupted and self._fresh >= self._snapshot_size)):
+            return standing
+        body = dump_task(self.task)
+        if len(body) > _SNAPSHOT_MOST:
+            return standing
+        self._fresh, self._snapshot_size = 0, len(body)
+        return Standing(status.state, status.at, self.task.seq, Snapshot(self.task.seq, body))
+
+
+@define(eq=False)
+class LiveReader:
+    """A cursor into a journal; it has nothing else."""
+
+    _log: LiveLog
+    position: Seq
+
+    async def next(self, patience: float | None = None) -> Sequence[Entry]:
+        """Give what follows."""
+        entries = await self._log.entries(self.position, patience)
+        if entries:
+            self.position = entries[-1].seq
+        return entries
+
+
+def _next_state(state: TaskState, update: Update) -> TaskState:
+    """
+    Where an update would take a task, before it is applied.
+
+    Raises:
+        IllegalTransition: The task has ended, or cannot take such a step.
+
+    """
+    if state.terminal:
+        raise IllegalTransition(f"the task is {state.value}: nothing can follow")
+    if type(update) is TextAppended:  # first: most updates are
+        return state
+    match update:
+        case StatusChanged():
+            return step(state, update.state)
+        case TurnStarted() | InterruptResolved():
+            return step(state, TaskState.WORKING)
+        case InterruptRaised():
+            return step(state, TaskState.INPUT_REQUIRED)
+        case TaskSubmitted():
+            raise IllegalTransition("the task was submitted before")
+        case _:
+            return state

@@ -1,0 +1,68 @@
+"""Everything in memory: for trials and tests. A restart forgets it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from attrs import define, evolve, field
+
+from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.session import Binding
+
+from .storage import READ_BYTES, READ_ENTRIES, Batch, Head, Line, Standing, Stored
+
+
+@define
+class _Kept:
+    head: Head
+    standing: Standing
+    lines: list[Line] = field(factory=list)
+
+
+@define(eq=False)
+class MemoryStorage:
+    """A storage as long as its process lives."""
+
+    _tasks: dict[TaskId, _Kept] = field(factory=dict, init=False)
+    _bindings: dict[tuple[Principal, ContextId], Binding] = field(factory=dict, init=False)
+
+    async def write(self, batch: Batch) -> None:
+        """Keep it."""
+        for head in batch.begun:
+            self._tasks.setdefault(head.task_id, _Kept(head, batch.standings[head]))
+        for head, seq, at, body in batch.rows:
+            lines = self._tasks[head.task_id].lines
+            if seq > len(lines):
+                lines.append((seq, at, body))
+        for head, standing in batch.standings.items():
+            kept = self._tasks[head.task_id]
+            kept.standing = standing.over(kept.standing)
+        for key, (binding, _) in batch.bindings.items():
+            self._bindings[key] = binding
+
+    async def load(self, task_id: TaskId) -> Stored | None:
+        """Give a task; its head is a new one, as after a restart."""
+        kept = self._tasks.get(task_id)
+        return None if kept is None else Stored(evolve(kept.head), kept.standing)
+
+    async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
+        """Give rows; numbers have no holes, so they are places in the list."""
+        lines = self._tasks[head.task_id].lines[after : min(upto or after + READ_ENTRIES, after + READ_ENTRIES)]
+        sizes = accumulate(len(body) for _, _, body in lines)
+        fitting = sum(1 for size in sizes if size <= READ_BYTES)
+        return lines[: max(fitting, 1)]
+
+    async def unfinished(self) -> Sequence[TaskId]:
+        """Name them; the dictionary is in the order of their begin."""
+        return [task_id for task_id, kept in self._tasks.items() if not kept.standing.state.terminal]
+
+    async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
+        """Give a binding."""
+        return self._bindings.get((principal, context_id))
+
+    async def probe(self) -> None:
+        """Memory takes writes."""
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""

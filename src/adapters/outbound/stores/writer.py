@@ -1,0 +1,227 @@
+"""
+Group commit: one job writes whatever has gathered, one transaction after another.
+
+While a transaction is under way the next one gathers, so the busier the service is the more share a transaction, and
+nobody waits for a timer. A transaction that fails is tried again until it is written, those behind it wait: nothing
+is lost or overtaken. What waits is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import anyio
+from attrs import define, field, frozen
+
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.ids import Seq
+from opencode_a2a_server.domain.session import Binding
+
+from .storage import Batch, Head, Row, Standing, Storage
+
+_log = logging.getLogger(__name__)
+
+_FULL_ROWS = 8192
+_FULL_BYTES = 4 * 1024 * 1024
+"""A transaction takes no more once it has this much."""
+_ROW_BYTES = 128
+"""What a row which waits takes besides its body, about."""
+
+
+@frozen
+class Pace:
+    """How eager and how patient the writer is: in seconds, and the backlog in bytes."""
+
+    linger: float = 0.0
+    """At least this long from one transaction to the next, unless somebody waits for it to be durable."""
+    patience: float = 5.0
+    """For a transaction, before who waits for it is told that the journal is unavailable."""
+    retry: float = 0.05
+    """Between tries of a transaction that fails; doubles up to `retry_most`."""
+    retry_most: float = 2.0
+    backlog: int = 64 * 1024 * 1024
+    """What may wait to be written."""
+
+
+class Settled(Protocol):
+    """Who is told that its rows are written."""
+
+    def settle(self, seq: Seq) -> None:
+        """All rows up to this one are durable."""
+        ...
+
+
+@define(eq=False)
+class _Group:
+    """What goes into one transaction, and who hears of it."""
+
+    number: int
+    batch: Batch = field(factory=Batch)
+    told: dict[Settled, Seq] = field(factory=dict)
+    size: int = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.batch.rows) >= _FULL_ROWS or self.size >= _FULL_BYTES
+
+
+@define(eq=False)
+class Writer:
+    """The one who writes. `run` is its job; `close` lets the job end when all is written."""
+
+    storage: Storage
+    clock: Clock
+    pace: Pace
+    trouble: str = field(default="", init=False)
+    """Why the transaction under way does not get through, in words."""
+
+    _waiting: deque[_Group] = field(factory=deque, init=False)
+    _number: int = field(default=0, init=False)
+    _written: int = field(default=0, init=False)
+    _backlog: int = field(default=0, init=False)
+    _closed: bool = field(default=False, init=False)
+    _began: float = field(default=float("-inf"), init=False)
+    _work: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _haste: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _progress: asyncio.Event = field(factory=asyncio.Event, init=False)
+
+    # What others ask
+
+    def admit(self, bodies: Sequence[bytes]) -> int:
+        """
+        See whether there is room for these bodies; gives their size.
+
+        Raises:
+            JournalUnavailable: Too much waits to be written, or the journal is closed.
+
+        """
+        size = sum(map(len, bodies)) + _ROW_BYTES * len(bodies)
+        if self._closed:
+            raise JournalUnavailable("the journal is closed")
+        if self._backlog + size > self.pace.backlog:
+            reason = self.trouble or "too much is said at once"
+            raise JournalUnavailable(f"{self._backlog} bytes wait to be written, no more are taken: {reason}")
+        return size
+
+    def put(
+        self, told: Settled, rows: Sequence[Row], size: int, standing: Standing | None, *, begun: bool = False
+    ) -> None:
+        """Have rows of one task written together, with its standing if it changed."""
+        group = self._gathering(size)
+        group.batch.rows.extend(rows)
+        head, seq = rows[-1][0], rows[-1][1]
+        group.told[told] = seq
+        if begun:
+            group.batch.begun.append(head)
+        if standing is not None:
+            group.batch.standings[head] = standing.over(group.batch.standings.get(head))
+
+    def bind(self, binding: Binding) -> int:
+        """Have a binding written; gives the number to wait for."""
+        self.admit(())
+        group = self._gathering(_ROW_BYTES)
+        group.batch.bindings[binding.principal, binding.context_id] = (binding, self.clock.now())
+        return group.number
+
+    def hurry(self) -> None:
+        """Somebody waits: do not linger."""
+        self._haste.set()
+
+    async def written(self, number: int | None = None) -> None:
+        """
+        Wait until a transaction, or all that was put so far, is written.
+
+        Raises:
+            JournalUnavailable: It took longer than patience.
+
+        """
+        awaited = self._number if number is None else number
+        self.hurry()
+        try:
+            await self.clock.within(self.pace.patience, self._reached(awaited))
+        except TimeoutError:
+            raise self.late() from None
+
+    def late(self) -> JournalUnavailable:
+        """Give the error for who has waited long enough."""
+        reason = self.trouble or f"it has not answered for {self.pace.patience:g} seconds"
+        return JournalUnavailable(f"the journal does not take writes: {reason}")
+
+    async def _reached(self, number: int) -> None:
+        while self._written < number:
+            await self._progress.wait()
+
+    # The job
+
+    async def run(self) -> None:
+        """Write until closed, then what is left."""
+        while True:
+            await self._work.wait()
+            if not self._waiting:
+                return
+            await self._pause()
+            group = self._waiting.popleft()
+            if not self._waiting and not self._closed:
+                self._work.clear()
+            await self._write(group)
+            self._settle(group)
+
+    async def close(self, running: asyncio.Task[None]) -> None:
+        """Take nothing more and see the job to its end; not for longer than patience."""
+        self._closed = True
+        self._work.set()
+        self._haste.set()
+        with anyio.CancelScope(shield=True), suppress(TimeoutError):
+            await self.clock.within(self.pace.patience, running)
+        if self._written < self._number:
+            _log.error("the journal was closed with %d bytes unwritten: %s", self._backlog, self.trouble)
+
+    def _gathering(self, size: int) -> _Group:
+        if not self._waiting or self._waiting[-1].full:
+            self._number += 1
+            self._waiting.append(_Group(self._number))
+            self._work.set()
+        group = self._waiting[-1]
+        group.size += size
+        self._backlog += size
+        return group
+
+    async def _pause(self) -> None:
+        rest = self._began + self.pace.linger - self.clock.monotonic()
+        if rest > 0 and not self._haste.is_set():
+            with suppress(TimeoutError):
+                await self.clock.within(rest, self._haste.wait())
+        if not self._closed:
+            self._haste.clear()
+
+    async def _write(self, group: _Group) -> None:
+        pause = self.pace.retry
+        while True:
+            self._began = self.clock.monotonic()
+            try:
+                await self.storage.write(group.batch)
+            except JournalUnavailable as error:
+                self.trouble = str(error)
+            except Exception as error:  # whatever it is, the writer must outlive it
+                self.trouble = f"{type(error).__name__}: {error}"
+                _log.exception("the storage broke")
+            else:
+                self.trouble = ""
+                return
+            _log.warning("the journal cannot write %d updates: %s", len(group.batch.rows), self.trouble)
+            await self.clock.sleep(pause)
+            pause = min(pause * 2, self.pace.retry_most)
+
+    def _settle(self, group: _Group) -> None:
+        self._written = group.number
+        self._backlog -= group.size
+        for told, seq in group.told.items():
+            told.settle(seq)
+        self._progress.set()
+        self._progress.clear()

@@ -1,0 +1,1 @@
+"""The machine the service runs on: its clock and its randomness."""

@@ -1,0 +1,252 @@
+"""
+The composition root: which adapter stands behind which port, and in which order they begin and end.
+
+What opens connections is opened here by `assemble`, in one coroutine and in order; the container gets finished
+objects and wires the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from dependency_injector import containers, providers
+
+from opencode_a2a_server.adapters.inbound import server
+from opencode_a2a_server.adapters.inbound.a2a.app import Services, create_app
+from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
+from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
+from opencode_a2a_server.adapters.outbound.opencode.client import Address
+from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
+from opencode_a2a_server.adapters.outbound.stores.stores import open_stores
+from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
+from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
+from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
+from opencode_a2a_server.app.settings import Settings, SettingsError
+from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
+from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.recover import Recover
+from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
+from opencode_a2a_server.app.usecases.send_message import SendMessage
+from opencode_a2a_server.app.usecases.stream_message import StreamMessage
+from opencode_a2a_server.app.usecases.subscribe import Subscribe
+from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
+
+_log = logging.getLogger(__name__)
+
+VERSION = metadata.version("opencode-a2a-server")
+
+_EXIT_SECONDS = 5.0
+"""What the end may take besides draining, before the worker is killed."""
+
+
+class Container(containers.DeclarativeContainer):
+    """One service: what it is made of."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    clock = providers.Dependency(default=providers.Singleton(SystemClock))
+    ids = providers.Dependency(default=providers.Singleton(RandomIds))
+    agent: providers.Dependency[Agent] = providers.Dependency()
+    journal: providers.Dependency[Any] = providers.Dependency()
+    bindings: providers.Dependency[Any] = providers.Dependency()
+
+    pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
+    turns = providers.Singleton(
+        RunTurns,
+        agent=agent,
+        journal=journal,
+        bindings=bindings,
+        clock=clock,
+        options=settings.provided.opencode.options,
+        limits=settings.provided.turn.limits,
+        pace=pace,
+    )
+    answer = providers.Singleton(AnswerInterrupt, agent=agent, turns=turns)
+    accept = providers.Singleton(AcceptMessage, agent=agent, journal=journal, turns=turns, answer=answer, ids=ids)
+    subscribe = providers.Singleton(Subscribe, journal=journal)
+    recover = providers.Singleton(Recover, journal=journal, turns=turns)
+    watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
+    drain = providers.Singleton(Drain)
+
+    services = providers.Singleton(
+        Services,
+        send=providers.Singleton(SendMessage, accept=accept),
+        stream=providers.Singleton(StreamMessage, accept=accept, journal=journal, subscribe=subscribe),
+        get=providers.Singleton(GetTask, journal=journal),
+        cancel=providers.Singleton(CancelTask, journal=journal, turns=turns),
+        subscribe=subscribe,
+    )
+    card = providers.Singleton(
+        CardInfo,
+        title=settings.provided.card.title,
+        description=settings.provided.card.description,
+        version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
+        url=settings.provided.server.url,
+        documentation_url=settings.provided.card.documentation_url,
+    )
+    app = providers.Singleton(
+        create_app,
+        services=services,
+        card=card,
+        authenticate=providers.Singleton(BearerTokens, settings.provided.auth.bearer_token),
+        drain=drain,
+        max_body=settings.provided.server.max_body,
+        keep_alive=settings.provided.server.keep_alive,
+    )
+
+
+@asynccontextmanager
+async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> AsyncIterator[Container]:
+    """
+    Open a service: stores, runtime, turns; take up what the last life left; end them in reverse order.
+
+    Args:
+        settings: See `settings.load_settings`.
+        runtime: Takes the place of the runtime the settings name.
+
+    Raises:
+        SettingsError: There are no credentials, or the runtime cannot be made.
+        Exception: What the stores or the runtime raise on entering.
+
+    """
+    if settings.auth.bearer_token is None:
+        raise SettingsError(["A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"])
+    container = Container(settings=settings)
+    surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
+    make = runtime or _find_runtime(settings)
+    async with AsyncExitStack() as stack:
+        journal, bindings = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
+        container.journal.override(providers.Object(journal))
+        container.bindings.override(providers.Object(bindings))
+        agent = await stack.enter_async_context(make(surroundings))
+        container.agent.override(providers.Object(agent))
+        await stack.enter_async_context(container.watch())
+        turns = await stack.enter_async_context(container.turns())
+        if unfinished := await container.recover()():
+            _log.info("%d unfinished tasks are taken up", unfinished)
+        yield container
+        turns.draining = True
+
+
+def _find_runtime(settings: Settings) -> AgentFactory:
+    name = settings.runtime.runtime
+    if name == "opencode":
+        return partial(_opencode, settings)
+    if name == "scripted":
+        return partial(scripted, script=None if settings.runtime.script is None else Path(settings.runtime.script))
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise SettingsError([f"A2A_RUNTIME: {name!r} is neither opencode, scripted nor package.module:factory"])
+    try:
+        factory: AgentFactory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError([f"A2A_RUNTIME: {name} cannot be imported ({error})"]) from error
+    return factory
+
+
+def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncContextManager[Agent]:
+    opencode = settings.opencode
+    address = Address(
+        opencode.url, opencode.username, opencode.password, opencode.directory, timeout=opencode.timeout
+    )
+    return OpenCode.at(address, surroundings.clock)
+
+
+@define(eq=False)
+class Application:
+    """
+    The service as an ASGI application: its life is the server's lifespan.
+
+    With `signals`, SIGTERM drains it: no new work is taken, turns get their time, streams are told, then it ends.
+    """
+
+    settings: Settings
+    runtime: AgentFactory | None = None
+    signals: bool = False
+    _container: Container | None = field(default=None, init=False)
+    _app: server.Asgi | None = field(default=None, init=False)
+
+    async def __call__(self, scope: server.Scope, receive: server.Receive, send: server.Send) -> None:
+        """Answer one request, or live."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: server.Receive, send: server.Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                self._container = await stack.enter_async_context(assemble(self.settings, self.runtime))
+                self._app = self._container.app()
+            except Exception as error:
+                _log.critical("the service cannot start: %s", error, exc_info=not isinstance(error, SettingsError))
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            if self.signals:
+                server.on_term(self.drain)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def drain(self) -> None:
+        """Take no new work, give turns their time, then tell the streams."""
+        if self._container is None:
+            return
+        turns = self._container.turns()
+        if not await turns.drain(self.settings.server.drain):
+            _log.warning("%d turns go on without us; the next start takes them up", turns.active)
+        turns.stopping = True
+        await self._container.drain().end()
+
+
+def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
+    """
+    Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: It could not start.
+
+    """
+
+    def load() -> server.Asgi:
+        configure_logging()
+        return Application(settings, signals=True)
+
+    listener = server.Listener(
+        settings.server.host, settings.server.port, patience=settings.server.drain + _EXIT_SECONDS
+    )
+    server.run(listener, load)
+
+
+async def check(settings: Settings) -> list[str]:
+    """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
+    problems = [] if settings.auth.bearer_token else ["A2A_BEARER_TOKEN: required"]
+    async with AsyncExitStack() as stack:
+        clock, ids = SystemClock(), RandomIds()
+        agent = await stack.enter_async_context(
+            _find_runtime(settings)(Surroundings(clock, ids, settings.environment))
+        )
+        readiness = await agent.probe()
+        if not readiness.ready:
+            problems.append(readiness.remedy)
+        try:
+            journal, _ = await stack.enter_async_context(open_stores(settings.database_url, clock))
+            if complaint := await journal.probe():
+                problems.append(complaint)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            problems.append(f"store: {error}")
+    return problems
+
+
+__all__ = ["VERSION", "Application", "Container", "assemble", "check", "serve"]

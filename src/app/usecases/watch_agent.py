@@ -1,0 +1,55 @@
+"""Watch the runtime: say when it cannot be worked with, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Self
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.agent import Agent, Readiness
+from opencode_a2a_server.app.ports.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+
+@define(eq=False)
+class WatchAgent:
+    """
+    Look after the runtime's readiness at the start and from then on; a context manager while which it does.
+
+    A change is logged once, with the remedy. The service serves all the while: tasks can be read, and what is running
+    goes on as soon as the runtime is back.
+    """
+
+    agent: Agent
+    clock: Clock
+    interval: float = 10.0
+    readiness: Readiness = field(default=Readiness(ready=False, remedy="not asked yet"), init=False)
+    _watcher: asyncio.Task[None] | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        await self.look()
+        self._watcher = asyncio.get_running_loop().create_task(self._watch(), name="watch agent")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+
+    async def look(self) -> Readiness:
+        """Ask now."""
+        seen = await self.agent.probe()
+        if seen.ready and not self.readiness.ready:
+            _log.info("%s %s is ready", self.agent.name, seen.version)
+        elif not seen.ready and seen.remedy != self.readiness.remedy:
+            _log.error("not ready: %s", seen.remedy)
+        self.readiness = seen
+        return seen
+
+    async def _watch(self) -> None:
+        while True:
+            await self.clock.sleep(self.interval)
+            await self.look()
