@@ -19,14 +19,15 @@ from attrs import define, field
 from dependency_injector import containers, providers
 
 from opencode_a2a_server.adapters.inbound import server
-from opencode_a2a_server.adapters.inbound.a2a.app import Services, create_app
+from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
-from opencode_a2a_server.adapters.outbound.stores.stores import open_stores
+from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
@@ -54,8 +55,8 @@ class Container(containers.DeclarativeContainer):
     """One service: what it is made of."""
 
     settings = providers.Dependency(instance_of=Settings)
-    clock = providers.Dependency(default=providers.Singleton(SystemClock))
-    ids = providers.Dependency(default=providers.Singleton(RandomIds))
+    clock = providers.Singleton(SystemClock)
+    ids = providers.Singleton(RandomIds)
     agent: providers.Dependency[Agent] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
@@ -80,10 +81,10 @@ class Container(containers.DeclarativeContainer):
 
     services = providers.Singleton(
         Services,
-        send=providers.Singleton(SendMessage, accept=accept),
-        stream=providers.Singleton(StreamMessage, accept=accept, journal=journal, subscribe=subscribe),
-        get=providers.Singleton(GetTask, journal=journal),
-        cancel=providers.Singleton(CancelTask, journal=journal, turns=turns),
+        send_message=providers.Singleton(SendMessage, accept=accept),
+        stream_message=providers.Singleton(StreamMessage, accept=accept, journal=journal, subscribe=subscribe),
+        get_task=providers.Singleton(GetTask, journal=journal),
+        cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
     )
     card = providers.Singleton(
@@ -91,16 +92,17 @@ class Container(containers.DeclarativeContainer):
         title=settings.provided.card.title,
         description=settings.provided.card.description,
         version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
-        url=settings.provided.server.url,
+        public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,
+        modified=providers.Callable(lambda clock: clock.now(), clock),
     )
     app = providers.Singleton(
         create_app,
         services=services,
         card=card,
-        authenticate=providers.Singleton(BearerTokens, settings.provided.auth.bearer_token),
+        authenticate=providers.Singleton(BearerTokens.of, providers.List(settings.provided.auth.bearer_token)),
         drain=drain,
-        max_body=settings.provided.server.max_body,
+        body_limit=settings.provided.server.max_body,
         keep_alive=settings.provided.server.keep_alive,
     )
 
@@ -174,7 +176,7 @@ class Application:
     runtime: AgentFactory | None = None
     signals: bool = False
     _container: Container | None = field(default=None, init=False)
-    _app: server.Asgi | None = field(default=None, init=False)
+    _app: Any = field(default=None, init=False)
 
     async def __call__(self, scope: server.Scope, receive: server.Receive, send: server.Send) -> None:
         """Answer one request, or live."""
@@ -207,7 +209,7 @@ class Application:
         if not await turns.drain(self.settings.server.drain):
             _log.warning("%d turns go on without us; the next start takes them up", turns.active)
         turns.stopping = True
-        await self._container.drain().end()
+        self._container.drain().begin()
 
 
 def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:

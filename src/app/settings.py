@@ -219,9 +219,7 @@ class CardSettings:
     description: str = _setting("A2A_DESCRIPTION", "What the agent is.", "OpenCode, the coding agent, over A2A")
     version: str | None = _setting("A2A_VERSION", "Version of the agent. Default: that of this package.", None)
     project: str | None = _setting("A2A_PROJECT", "Name of the project it works on.", None)
-    documentation_url: str | None = _setting(
-        "A2A_DOCUMENTATION_URL", "Where the agent is documented.", None, check=_http_url
-    )
+    documentation_url: str = _setting("A2A_DOCUMENTATION_URL", "Where the agent is documented.", "", check=_http_url)
 
 
 @frozen

@@ -64,7 +64,7 @@ _HELD_ENOUGH = 4096
 """Events kept for one message whose role is not known yet; beyond, snapshots have to tell."""
 
 _ABORTED = "The turn was aborted in OpenCode."
-_CUT = frozenset({"", "tool-calls"})
+_CUT = frozenset({"", "tool-calls", "unknown"})
 """How a message ends that another one was to follow."""
 _REJECTIONS = frozenset({"reject", "rejected"})
 _WITHDRAWN = "withdrawn"
@@ -471,7 +471,7 @@ class Turn:
 
     def _hear_failure(self, event: SessionFailed) -> list[Update]:
         if event.session == self.session:
-            self._failure = event.failure
+            self._failure = self._failure or event.failure  # the first says what is wrong, others only where it hit
             self.doubtful = True  # it may be all that is ever said (an unknown agent)
         return []
 

@@ -9,12 +9,24 @@ from opencode_a2a_server.domain.session import Binding
 
 
 class Bindings(Protocol):
-    """Bindings outlive tasks, turns and restarts. One context has at most one session for one principal."""
+    """
+    Bindings outlive tasks, turns and restarts. One context has at most one session for one principal.
+
+    Both methods raise `JournalUnavailable` while the store cannot be used.
+    """
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give the binding, None if the context is new to this principal."""
         ...
 
     async def bind(self, binding: Binding) -> None:
-        """Keep a binding, durable on return; a later one for the same context replaces it."""
+        """
+        Keep a binding, durable on return; a later one for the same context replaces it.
+
+        One that was refused with `JournalUnavailable` may become durable later all the same.
+
+        Raises:
+            InvalidRequest: An identifier holds what no store can keep.
+
+        """
         ...

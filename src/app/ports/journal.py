@@ -41,10 +41,14 @@ class TaskLog(Protocol):
 
     def append(self, updates: Sequence[Update]) -> Seq:
         """
-        Add updates; returns the number of the last without waiting for it to be durable.
+        Add updates, all or none; returns the number of the last without waiting for it to be durable.
+
+        They become durable together: no crash leaves a part of them.
 
         Raises:
             IllegalTransition: The task has ended or cannot take such a step; nothing was added.
+            InvalidRequest: They hold what no encoding can carry, or are too much at once; nothing was added.
+            JournalUnavailable: Too much waits for the store already, or it is closed; nothing was added.
 
         """
         ...
@@ -68,7 +72,14 @@ class Journal(Protocol):
     """The journals of all tasks."""
 
     async def create(self, task_id: TaskId, submitted: TaskSubmitted) -> TaskLog:
-        """Begin a task's journal; durable when `durable` says so."""
+        """
+        Begin a task's journal; durable when `durable` says so.
+
+        Raises:
+            IllegalTransition: There is one.
+            InvalidRequest, JournalUnavailable: As `append` raises them; there is none.
+
+        """
         ...
 
     async def open(self, task_id: TaskId) -> TaskLog:
@@ -83,7 +94,13 @@ class Journal(Protocol):
         ...
 
     async def unfinished(self) -> Sequence[TaskId]:
-        """Name the tasks which are not in a terminal state, oldest first."""
+        """
+        Name the tasks which are not in a terminal state, oldest first.
+
+        Raises:
+            JournalUnavailable: The store cannot be read, or does not take what was appended before.
+
+        """
         ...
 
     async def probe(self) -> str:

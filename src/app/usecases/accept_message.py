@@ -7,13 +7,13 @@ from attrs import frozen
 from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
-from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt, names_interrupt
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import ContextMismatch, Draining, TaskIsBusy, TaskIsTerminal
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message
-from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
+from opencode_a2a_server.domain.updates import TaskSubmitted
 
 
 @frozen
@@ -62,7 +62,9 @@ class AcceptMessage:
     async def _begin(self, principal: Principal, message: Message) -> Accepted:
         context_id = message.context_id or ContextId(self.ids.new())
         task_id = TaskId(self.ids.new())
-        log = await self.journal.create(task_id, TaskSubmitted(context_id, principal, _placed(message, task_id, context_id)))
+        log = await self.journal.create(
+            task_id, TaskSubmitted(context_id, principal, _placed(message, task_id, context_id))
+        )
         seq = log.task.seq
         await log.durable(seq)
         self.turns.start(log, message)
@@ -72,16 +74,17 @@ class AcceptMessage:
         log = await owned(self.journal, principal, task_id)
         task = log.task
         if message.context_id not in (None, task.context_id):
-            raise ContextMismatch(f"task {task_id} does not belong to context {message.context_id}", "message.contextId")
+            raise ContextMismatch(
+                f"task {task_id} does not belong to context {message.context_id}", "message.contextId"
+            )
         if task.state.terminal:
             raise TaskIsTerminal(f"task {task_id} is {task.state.value}; send the message without a taskId to go on")
         seq = task.seq
         placed = _placed(message, task_id, task.context_id)
-        if task.pending:
+        if task.pending or names_interrupt(task, placed):
             await self.answer.by_message(log, principal, placed)
-        elif task.state.interrupted:
-            log.append([MessageReceived(placed)])
-            self.turns.start(log, placed)
+        elif task.state.interrupted and not task.canceling:
+            self.turns.go_on(log, placed)
         else:
             raise TaskIsBusy(f"task {task_id} works on another message; wait for its end, or cancel it")
         await log.durable()

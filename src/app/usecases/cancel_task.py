@@ -45,6 +45,9 @@ class CancelTask:
         reader = log.read(task.seq)
         while not (log.task.state.terminal or self.turns.stopping):
             await reader.next(_WATCH_SECONDS)
-        if log.task.state.terminal and log.task.state is not TaskState.CANCELED:
-            raise TaskNotCancelable(f"task {task_id} was {log.task.state.value} before it could be canceled")
+        state = log.task.state
+        if state.terminal:
+            await log.durable()
+        if state.terminal and state is not TaskState.CANCELED:
+            raise TaskNotCancelable(f"task {task_id} was {state.value} before it could be canceled")
         return log

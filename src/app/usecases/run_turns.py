@@ -12,71 +12,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Self, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
-from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Draining, Refusal
-from opencode_a2a_server.domain.events import Event, Failure, Gap
-from opencode_a2a_server.domain.ids import MessageId, Principal, RequestId, TaskId
-from opencode_a2a_server.domain.message import Message, TextPart
+from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace
+from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal, UnsupportedOperation
+from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
+from opencode_a2a_server.domain.ids import MessageId, RequestId, Seq, TaskId
+from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.session import Binding, PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Limits, Turn
-from opencode_a2a_server.domain.updates import StatusChanged, TurnStarted
+from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, TurnStarted
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _TITLE_LENGTH = 80
-
-
-@frozen
-class Pace:
-    """How patient a job is, in seconds."""
-
-    settle: float = 0.5
-    """From a doubt to the question: a late event settles most doubts by itself."""
-    first_look: float = 2.0
-    """Silence after a prompt before it is looked after: one that was lost says nothing."""
-    quiet: float = 10.0
-    """Silence of a turn before it is looked after."""
-    waiting: float = 60.0
-    """The same while somebody's answer is awaited."""
-    retry: float = 1.0
-    """Between tries to reach the runtime; doubles up to `retry_most`."""
-    retry_most: float = 15.0
-    unreachable: float = 120.0
-    """Without any contact, before the turn is given up."""
-    abort: float = 5.0
-    """For an abort to show its effect, before it is sent again."""
-    abort_tries: int = 3
-    """Aborts sent before the task is canceled whatever the runtime does."""
-
-
-@define(eq=False)
-class Job:
-    """One task's turn, and how others reach it."""
-
-    log: TaskLog
-    turn: Turn | None = None
-    hearing: Hearing | None = None
-    canceled: asyncio.Event = field(factory=asyncio.Event)
-
-    def cancel(self) -> None:
-        """Stop it: at once if it has not begun, else by way of the runtime."""
-        self.canceled.set()
-        if self.turn is None:
-            self.log.append([StatusChanged(TaskState.CANCELED)])
-        elif self.hearing is not None:
-            self.turn.cancel()
-            self.hearing.wake()
+_DRAIN_LOOK = 0.5
+"""Seconds between two looks at who waits for an answer, while draining."""
 
 
 @define(eq=False)
@@ -100,13 +61,15 @@ class RunTurns:
     stopping: bool = field(default=False, init=False)
     """Whether nobody should wait for a turn any longer."""
     _jobs: dict[TaskId, Job] = field(factory=dict, init=False)
-    _running: set[asyncio.Task[None]] = field(factory=set, init=False)
+    _running: dict[asyncio.Task[None], Job] = field(factory=dict, init=False)
     _locks: dict[object, tuple[asyncio.Lock, list[None]]] = field(factory=dict, init=False)
+    _left: bool = field(default=False, init=False)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._left = True
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -117,35 +80,52 @@ class RunTurns:
         return len(self._running)
 
     async def drain(self, seconds: float) -> bool:
-        """Take no new work and wait for what is under way; True if all of it ended in time."""
+        """
+        Take no new work and wait for what is under way; True if all of it ended in time.
+
+        A turn that waits for somebody's answer is not waited for: nobody can answer any more.
+        """
         self.draining = True
-        if not self._running:
-            return True
-        _, late = await asyncio.wait(self._running, timeout=seconds)
-        return not late
+        try:
+            await self.clock.within(seconds, self._working_ended())
+        except TimeoutError:
+            return False
+        return not self._running
+
+    async def _working_ended(self) -> None:
+        while working := [running for running, job in self._running.items() if not job.waits]:
+            with suppress(TimeoutError):
+                await self.clock.within(_DRAIN_LOOK, asyncio.wait(working))
 
     # What use cases ask for
 
     def start(self, log: TaskLog, message: Message) -> None:
-        """
-        Begin a turn of the task with this message.
-
-        Raises:
-            Draining: The service is about to stop.
-
-        """
-        if self.draining:
-            raise Draining("the service is about to stop; try again in a moment")
+        """Begin the first turn of a task, with this message."""
         self._spawn(log, lambda job: self._run(job, message))
+
+    def go_on(self, log: TaskLog, message: Message) -> None:
+        """
+        Begin another turn of a task, with this message.
+
+        What is journaled of it here says all that is needed to begin it after a crash.
+        """
+        task = log.task
+        if task.session is None:  # pragma: no cover - a task halts only in a turn, and a turn has a session
+            raise UnsupportedOperation(f"task {task.id} has not begun")
+        session, prompt = task.session, self.agent.new_prompt_id()
+        log.append([MessageReceived(message), TurnStarted(session, prompt)])
+        self._spawn(log, lambda job: self._prompt(job, session, prompt, message))
 
     def resume(self, log: TaskLog) -> None:
         """Go on with a task that was left in mid-turn, or never begun."""
         task = log.task
         if task.session is None or task.prompt is None:
             self._spawn(log, lambda job: self._run(job, task.history[0]))
-        elif task.state is TaskState.WORKING or task.pending or task.canceling:
+        elif task.state is TaskState.WORKING or task.pending:
             session, prompt = task.session, task.prompt
-            self._spawn(log, lambda job: self._follow(job, session, prompt))
+            self._spawn(log, lambda job: self._take_up(job, session, prompt))
+        elif task.canceling:  # it had halted: there is nothing to stop
+            log.append([StatusChanged(TaskState.CANCELED)])
 
     def cancel(self, task_id: TaskId) -> bool:
         """Tell the job that its turn is to be canceled; False if there is none."""
@@ -155,11 +135,14 @@ class RunTurns:
         job.cancel()
         return True
 
-    def answering(self, task_id: TaskId, request: RequestId, by: Principal) -> None:
-        """Note who answers, so that the journal can say it when the answer takes effect."""
-        job = self._jobs.get(task_id)
-        if job is not None and job.turn is not None:
-            job.turn.answering(request, by)
+    def answering(self, task_id: TaskId, request: RequestId) -> AbstractAsyncContextManager[Job | None]:
+        """Be the only one who answers this, for a while; gives the job that waits for the answer."""
+        return self._answering(task_id, request)
+
+    @asynccontextmanager
+    async def _answering(self, task_id: TaskId, request: RequestId) -> AsyncIterator[Job | None]:
+        async with self._alone(("answer", task_id, request)):
+            yield self._jobs.get(task_id)
 
     # Jobs
 
@@ -167,44 +150,55 @@ class RunTurns:
         job = Job(log)
         if log.task.canceling:
             job.canceled.set()
+        if self._left:
+            return  # the journal has it: the next start takes it up
         self._jobs[log.task.id] = job
         running = asyncio.get_running_loop().create_task(self._guard(job, run), name=f"turn {log.task.id}")
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self._running[running] = job
+        running.add_done_callback(self._running.pop)
 
     async def _guard(self, job: Job, run: Callable[[Job], Awaitable[None]]) -> None:
         """No fault of a job goes unseen or leaves its task working for ever."""
         task_id = job.log.task.id
         try:
             await run(job)
+            self._finish(job)
         except AgentUnreachable as gone:
             self._fail(job, Failure("UpstreamUnreachable", str(gone)))
         except AgentFault as fault:
             self._fail(job, Failure("UpstreamRefused", str(fault), getattr(fault, "status", 0)))
         except Refusal as refusal:
             self._fail(job, Failure(type(refusal).__name__, str(refusal)))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the task ends
             _log.exception("turn of task %s broke", task_id)
             self._fail(job, Failure("InternalError", "the service failed while it ran this turn"))
         finally:
             if self._jobs.get(task_id) is job:
                 del self._jobs[task_id]
 
+    def _finish(self, job: Job) -> None:
+        """Cancel a task that somebody wants canceled although its turn ended otherwise: halted, or never begun."""
+        if job.canceled.is_set() and not job.log.task.state.terminal:
+            job.log.append([StatusChanged(TaskState.CANCELED)])
+
     def _fail(self, job: Job, failure: Failure) -> None:
         task = job.log.task
         if task.state.terminal:
             return
+        if task.canceling:
+            job.log.append([StatusChanged(TaskState.CANCELED, (TextPart(failure.text),))])
+            return
         _log.warning("task %s failed: %s: %s", task.id, failure.name, failure.text)
-        state = TaskState.CANCELED if task.canceling else TaskState.FAILED
-        job.log.append([StatusChanged(state, (TextPart(failure.text),), failure=failure)])
+        job.log.append([StatusChanged(TaskState.FAILED, (TextPart(failure.text),), failure=failure)])
 
     async def _run(self, job: Job, message: Message) -> None:
+        """Begin a task: find or open its session, then prompt."""
+        if job.canceled.is_set():
+            return
         task = job.log.task
         async with self._alone(("context", task.principal, task.context_id)):
-            session = task.session or await self._session(job, message)
-        async with self._alone(session.id):
-            if not task.state.terminal:  # canceled while it waited
-                await self._prompt(job, session, message)
+            session = await self._session(job, message)
+        await self._prompt(job, session, None, message)
 
     async def _session(self, job: Job, message: Message) -> Session:
         principal, context_id = job.log.task.principal, job.log.task.context_id
@@ -216,23 +210,58 @@ class RunTurns:
         await self.bindings.bind(Binding(principal, context_id, session))
         return session
 
-    async def _prompt(self, job: Job, session: Session, message: Message) -> None:
-        log, task = job.log, job.log.task
-        async with self.agent.hear(session) as hearing:
-            prompt = self.agent.new_prompt_id()
-            log.append([TurnStarted(session, prompt)])
-            job.hearing, job.turn = hearing, Turn.of(task, session.id, prompt, self.limits)
-            await log.durable()
-            sent = Prompt(prompt, session, task.id, task.context_id, message, self.options)
-            await self._patiently(job, lambda: self.agent.prompt(sent))
-            await _Listener(self, job, job.turn, session, hearing)()
+    async def _prompt(self, job: Job, session: Session, prompt: MessageId | None, message: Message) -> None:
+        """Begin a turn: journaled before the runtime hears of it, by `go_on` if it has a prompt already."""
+        async with self._hearing(job, session) as hearing:
+            if job.canceled.is_set():
+                return
+            if prompt is None:
+                prompt = self.agent.new_prompt_id()
+                job.log.append([TurnStarted(session, prompt)])
+            follow = self._begin(job, session, prompt, hearing)
+            await job.log.durable()
+            await self._send(job, session, prompt, message)
+            await follow()
 
-    async def _follow(self, job: Job, session: Session, prompt: MessageId) -> None:
-        """Take up a turn that another life of the service began."""
-        async with self._alone(session.id), self.agent.hear(session) as hearing:
-            job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits)
-            job.turn.receive(Gap())
-            await _Listener(self, job, job.turn, session, hearing)()
+    async def _take_up(self, job: Job, session: Session, prompt: MessageId) -> None:
+        """Take up a turn that another life of the service began, and perhaps did not come to send."""
+        async with self._hearing(job, session) as hearing:
+            follow = self._begin(job, session, prompt, hearing)
+            follow.turn.receive(Gap())
+            if not job.canceled.is_set() and await self._is_unsent(job, session, prompt):
+                said = [message for message in job.log.task.history if message.role is Role.USER]
+                await self._send(job, session, prompt, said[-1])
+            await follow()
+
+    async def _is_unsent(self, job: Job, session: Session, prompt: MessageId) -> bool:
+        """Say whether the last life of the service ended between journaling a prompt and sending it."""
+        last = await job.log.read(Seq(job.log.task.seq - 1)).next()
+        if not isinstance(last[-1].update, TurnStarted):
+            return False
+        seen = await self._patiently(job, lambda: self.agent.recall(session, prompt))
+        return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
+
+    def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
+        job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits)
+        return FollowTurn(self.agent, self.clock, self.pace, job, job.turn, session, hearing)
+
+    async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
+        task = job.log.task
+        sent = Prompt(prompt, session, task.id, task.context_id, message, self.options)
+        await self._patiently(job, lambda: self.agent.prompt(sent))
+
+    @asynccontextmanager
+    async def _hearing(self, job: Job, session: Session) -> AsyncIterator[Hearing]:
+        """Have the session alone, and listen; whatever breaks here, the session does not work on unheard."""
+        async with self._alone(session.id), AsyncExitStack() as stack:
+            hear = self.agent.hear
+            hearing = await self._patiently(job, lambda: stack.enter_async_context(hear(session)))
+            try:
+                yield hearing
+            except Exception:
+                with suppress(Exception):
+                    await self.agent.abort(session)
+                raise
 
     async def _patiently(self, job: Job, call: Callable[[], Awaitable[_T]]) -> _T:
         """Call the runtime, again and again while it does not answer; not for ever, and not once canceled."""
@@ -241,11 +270,14 @@ class RunTurns:
             try:
                 return await call()
             except AgentUnreachable:
-                if job.canceled.is_set() or self.clock.monotonic() + pause > give_up:
+                if self.clock.monotonic() + pause > give_up or await self._canceled_within(job, pause):
                     raise
-            with suppress(TimeoutError):
-                await self.clock.within(pause, job.canceled.wait())
             pause = min(pause * 2, self.pace.retry_most)
+
+    async def _canceled_within(self, job: Job, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await self.clock.within(seconds, job.canceled.wait())
+        return job.canceled.is_set()
 
     def _alone(self, key: object) -> _Alone:
         return _Alone(self._locks, key)
@@ -276,118 +308,6 @@ class _Alone:
         users.pop()
         if not users:
             del self.locks[self.key]
-
-
-@define(eq=False)
-class _Listener:
-    """The loop of one turn: hear, or ask when hearing is not enough, until the turn is over."""
-
-    runs: RunTurns
-    job: Job
-    turn: Turn
-    session: Session
-    hearing: Hearing
-
-    _contact: float = field(default=0.0, init=False)
-    """When the runtime last said or showed anything."""
-    _deadline: float | None = field(default=None, init=False)
-    _quiet: float = field(default=0.0, init=False)
-    _aborts: int = field(default=0, init=False)
-    _aborted_at: float = field(default=0.0, init=False)
-
-    async def __call__(self) -> None:
-        self._contact = self._now()
-        self._quiet = self.runs.pace.first_look
-        if (seconds := self.turn.limits.seconds) is not None:
-            self._deadline = self._now() + seconds
-        while self.turn.outcome is None:
-            await self._advance()
-
-    async def _advance(self) -> None:
-        if self.job.canceled.is_set() and self._abort_is_due():
-            await self._abort()
-            return
-        events = await self._hear()
-        if events is not None:
-            self._tell(events)
-        if self.turn.outcome is not None:
-            return
-        if reason := self._passed():
-            await self._stop(reason)
-        elif events is None or any(type(event) is Gap for event in events):
-            await self._ask()
-
-    def _now(self) -> float:
-        return self.runs.clock.monotonic()
-
-    async def _hear(self) -> Sequence[Event] | None:
-        """Give what is heard, None when patience ends. A person's time to answer is not the turn's."""
-        began, waits = self._now(), bool(self.turn.pending)
-        try:
-            return await self.runs.clock.within(self._patience(), self.hearing.next())
-        except TimeoutError:
-            return None
-        finally:
-            if waits and self._deadline is not None:
-                self._deadline += self._now() - began
-
-    def _patience(self) -> float:
-        pace = self.runs.pace
-        if self.turn.doubtful:
-            return pace.settle
-        if self._aborts:
-            return pace.abort
-        return pace.waiting if self.turn.pending else self._quiet
-
-    def _tell(self, events: Sequence[Event]) -> None:
-        if not events:
-            return
-        self._contact = self._now()
-        self._quiet = self.runs.pace.quiet
-        if updates := self.turn.receive_all(events):
-            self.job.log.append(updates)
-
-    def _passed(self) -> str:
-        if self._deadline is not None and self._now() > self._deadline:
-            return f"the turn passed its limit of {self.turn.limits.seconds:g} seconds"
-        return self.turn.breach
-
-    async def _ask(self) -> None:
-        """Ask the runtime what it shows; one that does not answer for too long ends the turn."""
-        try:
-            seen = await self.runs.agent.recall(self.session, self.turn.prompt)
-        except AgentUnreachable as gone:
-            silent = self._now() - self._contact
-            if silent > self.runs.pace.unreachable:
-                raise AgentUnreachable(f"no contact with the runtime for {silent:.0f} s: {gone}") from gone
-            self.turn.doubtful = True
-            await self.runs.clock.sleep(self.runs.pace.retry)
-            return
-        self._tell((seen,))
-
-    def _abort_is_due(self) -> bool:
-        return self._aborts == 0 or self._now() - self._aborted_at >= self.runs.pace.abort
-
-    async def _abort(self) -> None:
-        """Send the abort; after some tries the task is canceled whatever the runtime does."""
-        self.turn.cancel()
-        if self._aborts >= self.runs.pace.abort_tries:
-            self.job.log.append(self.turn.close(TaskState.CANCELED, "OpenCode did not confirm the abort."))
-            return
-        self._aborts += 1
-        self._aborted_at = self._now()
-        try:
-            await self.runs.agent.abort(self.session)
-        except AgentUnreachable:
-            _log.warning("abort of session %s did not get through (try %d)", self.session.id, self._aborts)
-
-    async def _stop(self, reason: str) -> None:
-        """Stop a turn that went too far."""
-        self.job.log.append(self.turn.close(TaskState.FAILED, reason, Failure("LimitExceeded", reason)))
-        try:
-            await self.runs.agent.abort(self.session)
-        except Refusal as refusal:
-            _log.warning("session %s could not be aborted: %s", self.session.id, refusal)
 
 
 __all__ = ["Job", "Pace", "RunTurns"]

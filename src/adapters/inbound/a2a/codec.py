@@ -14,12 +14,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from a2a import types as a2a
+from attrs import evolve
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 
-from opencode_a2a_server.domain.ids import ContextId, MessageId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, MessageId, Seq, TaskId
 from opencode_a2a_server.domain.message import DataPart, Json, Message, Part, RawPart, Role, TextPart, UrlPart
 from opencode_a2a_server.domain.state import TaskState
-from opencode_a2a_server.domain.task import Artifact, Task, status_message
+from opencode_a2a_server.domain.task import Artifact, Status, Task, status_message
+from opencode_a2a_server.domain.updates import ArtifactTold
 
 from . import shared
 from .shared import Told
@@ -27,11 +30,9 @@ from .shared import Told
 _EXACT: Final = 2**53
 """Up to here a double, which is what protobuf keeps of a JSON number, is exact."""
 
-_ROLES_IN: Final[Mapping[int, Role]] = {a2a.Role.ROLE_USER: Role.USER, a2a.Role.ROLE_AGENT: Role.AGENT}
+ROLES_IN: Final[Mapping[int, Role]] = {a2a.Role.ROLE_USER: Role.USER, a2a.Role.ROLE_AGENT: Role.AGENT}
 _ROLES_OUT: Final[Mapping[Role, str]] = {Role.USER: "ROLE_USER", Role.AGENT: "ROLE_AGENT"}
-_STATES_OUT: Final[Mapping[TaskState, str]] = {
-    state: "TASK_STATE_" + state.name for state in TaskState
-}
+_STATES_OUT: Final[Mapping[TaskState, str]] = {state: f"TASK_STATE_{state.name}" for state in TaskState}
 
 
 # Parts and messages
@@ -56,22 +57,22 @@ def part_out(part: Part) -> Told:
     """Tell a part."""
     match part:
         case TextPart():
-            return _without_blanks(text=part.text, metadata=part.metadata)
+            return {"text": part.text, **_filled(metadata=part.metadata)}
         case RawPart():
             content: Told = {"raw": base64.b64encode(part.raw).decode("ascii")}
         case UrlPart():
             content = {"url": part.url}
         case DataPart():
             content = {"data": part.data}
-    return content | _filled(mediaType=part.media_type, filename=part.filename, metadata=part.metadata)
+    return {**content, **_filled(mediaType=part.media_type, filename=part.filename, metadata=part.metadata)}
 
 
 def message_in(message: a2a.Message) -> Message:
-    """Read a message (A2A 1.0, 4.1.4); parts without content are left out."""
+    """Read a message (A2A 1.0, 4.1.4) that was found whole; parts without content are left out."""
     parts = (part_in(part) for part in message.parts)
     return Message(
         message_id=MessageId(message.message_id),
-        role=_ROLES_IN.get(message.role, Role.USER),
+        role=ROLES_IN[message.role],
         parts=tuple(part for part in parts if part is not None),
         context_id=ContextId(message.context_id) if message.context_id else None,
         task_id=TaskId(message.task_id) if message.task_id else None,
@@ -87,13 +88,14 @@ def message_out(message: Message) -> Told:
         "messageId": message.message_id,
         "role": _ROLES_OUT[message.role],
         "parts": [part_out(part) for part in message.parts],
-    } | _filled(
-        contextId=message.context_id,
-        taskId=message.task_id,
-        referenceTaskIds=message.reference_task_ids,
-        extensions=message.extensions,
-        metadata=message.metadata,
-    )
+        **_filled(
+            contextId=message.context_id,
+            taskId=message.task_id,
+            referenceTaskIds=message.reference_task_ids,
+            extensions=message.extensions,
+            metadata=message.metadata,
+        ),
+    }
 
 
 # Tasks
@@ -106,28 +108,82 @@ def task_out(task: Task, history_length: int | None = None, *, gap: bool = False
     Args:
         task: As it stands; read at once.
         history_length: How many of the last messages to tell, None for all (A2A 1.0, 3.2.4).
-        gap: The task stands in for updates that the reader has missed for good.
+        gap: The task stands in for updates which the reader has missed.
 
     """
-    history = task.history if history_length is None else task.history[len(task.history) - history_length :]
+    skipped = 0 if history_length is None else max(len(task.history) - history_length, 0)
     return {
         "id": task.id,
         "contextId": task.context_id,
-        "status": _status_now(task),
+        "status": status_out(task, status_now(task)),
+        **_filled(
+            artifacts=[artifact_out(task, artifact, artifact.seq) for artifact in task.artifacts.values()],
+            history=[message_out(message) for message in task.history[skipped:]],
+        ),
         "metadata": _task_metadata(task, gap=gap),
-    } | _filled(
-        artifacts=[_artifact_out(task, artifact) for artifact in task.artifacts.values()],
-        history=[message_out(message) for message in history],
-    )
+    }
 
 
-def status_out(task: Task, state: TaskState, at: float, message: Message | None) -> Told:
-    """Tell a status (A2A 1.0, 4.1.2)."""
-    told: Told = {"state": _STATES_OUT[state], "timestamp": timestamp(at)}
-    return told if message is None else {**told, "message": message_out(message)}
+def status_out(task: Task, status: Status) -> Told:
+    """Tell a status (A2A 1.0, 4.1.2), now or as it was."""
+    told: Told = {"state": _STATES_OUT[status.state], "timestamp": timestamp(status.at)}
+    return {**told, "message": message_out(status_message(task, status))} if status.parts else told
+
+
+def artifact_out(task: Task, artifact: Artifact | ArtifactTold, seq: Seq) -> Told:
+    """Tell an artifact (A2A 1.0, 4.1.7) as of update `seq`; it has at least one part."""
+    return {
+        "artifactId": artifact.id if isinstance(artifact, Artifact) else artifact.artifact,
+        **_filled(name=artifact.name),
+        "parts": [part_out(part) for part in artifact.parts or (TextPart(""),)],
+        "metadata": shared.block(task, artifact, seq),
+    }
 
 
 def timestamp(at: float) -> str:
     """Tell a moment, to the millisecond (A2A 1.0, 5.6.1)."""
     moment = datetime.fromtimestamp(at, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def status_now(task: Task) -> Status:
+    """Give the status; one that asks asks programs as well."""
+    asked = shared.asked_now(task)
+    return task.status if asked is None else evolve(task.status, parts=shared.asking(asked))
+
+
+def _task_metadata(task: Task, *, gap: bool) -> Told:
+    place: Told = {"cursor": shared.cursor(task.id, task.seq)}
+    waiting = [shared.asked(interrupt) for interrupt in task.pending.values()]
+    asked = shared.asked_now(task)
+    return {
+        "shared": {
+            "stream": {**place, "gap": True} if gap else place,
+            **shared.session(task.session),
+            **shared.usage(task.usage),
+            **({} if asked is None else {"interrupt": shared.asked(asked)}),
+            **({"interrupts": waiting} if len(waiting) > 1 else {}),
+        },
+        **shared.error(task.failure),
+    }
+
+
+def _filled(**fields: object) -> Told:
+    """Leave out what is empty, as ProtoJSON does."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _object_in(struct: Struct) -> Mapping[str, Json]:
+    return {name: _exact(value) for name, value in MessageToDict(struct).items()} if struct.fields else {}
+
+
+def _exact(value: Any) -> Json:
+    """Give back the integers among the doubles that protobuf made of all numbers."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        case list():
+            return [_exact(item) for item in value]
+        case dict():
+            return {name: _exact(item) for name, item in value.items()}
+    return value  # type: ignore[no-any-return]

@@ -114,9 +114,7 @@ class Fault:
     @classmethod
     def of(cls, error: Exception, **context: str) -> Fault:
         """Look an error up; `context` is told as the metadata of its ErrorInfo."""
-        foreign = isinstance(error, HTTPException)
-        row = _http_row(error.status_code) if foreign else _row(type(error))
-        said = str(error.detail) if foreign else str(error)
+        row, said = _looked_up(error)
         message = "Internal error" if row is _INTERNAL else said
         return cls(row, message, _details(row, message, error, context))
 
@@ -143,6 +141,12 @@ class Fault:
         if self.row.http == HTTPStatus.UNAUTHORIZED:
             return ((b"www-authenticate", b"Bearer"),)
         return ((b"retry-after", b"%d" % self.row.retry),) if self.row.retry else ()
+
+
+def _looked_up(error: Exception) -> tuple[Row, str]:
+    if isinstance(error, HTTPException):
+        return _http_row(error.status_code), str(error.detail)
+    return _row(type(error)), str(error)
 
 
 def _row(kind: type[BaseException]) -> Row:

@@ -10,11 +10,8 @@ from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
 from attrs import frozen
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
-
-from .errors import Fault
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -49,11 +46,6 @@ class Content(Reply):
         if self.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
             return ()
         return ((b"content-type", self.media_type), (b"content-length", b"%d" % len(self.body)))
-
-
-def refusal(fault: Fault, headers: Headers = ()) -> Content:
-    """Answer with an HTTP error (A2A 1.0, 11.6)."""
-    return Content(msgspec.json.encode(fault.status), A2A_JSON, fault.row.http, (*fault.headers, *headers))
 
 
 def start(status: int, *headers: tuple[bytes, bytes]) -> HTTPResponseStartEvent:

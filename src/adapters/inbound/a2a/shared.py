@@ -6,16 +6,15 @@ The names are a contract with clients of opencode-a2a-server 0.2 and hold for ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from opencode_a2a_server.domain.events import Failure
-from opencode_a2a_server.domain.ids import MessageId, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import Seq, TaskId
 from opencode_a2a_server.domain.interrupt import Inquiry, Interrupt, Permission, Question
 from opencode_a2a_server.domain.message import DataPart, Part, TextPart
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.task import Artifact, Task
-from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, InterruptResolved
+from opencode_a2a_server.domain.updates import ArtifactTold, InterruptResolved
 from opencode_a2a_server.domain.usage import Usage
 
 Told = dict[str, Any]
@@ -72,10 +71,10 @@ def asked(interrupt: Interrupt) -> Told:
     return {**_named(interrupt), "phase": "asked", "details": details(interrupt)}
 
 
-def resolved(update: InterruptResolved) -> Told:
-    """Tell that an interrupt is gone; its type is not known any more."""
-    told = {"request_id": update.request, "phase": "resolved", "resolution": update.resolution}
-    return told if update.by is None else {**told, "by": update.by}
+def resolved(update: InterruptResolved, interrupt: Interrupt | None) -> Told:
+    """Tell that an interrupt is gone; who answered stays between them and us."""
+    named = {"request_id": update.request} if interrupt is None else _named(interrupt)
+    return {**named, "phase": "resolved", "resolution": update.resolution}
 
 
 def asking(interrupt: Interrupt) -> tuple[Part, ...]:
@@ -130,16 +129,16 @@ def _inquiry(inquiry: Inquiry) -> Told:
 
 def block(task: Task, told: Artifact | ArtifactTold, seq: Seq) -> Told:
     """Tell which block of which message an artifact holds, as of update `seq`; `lane` is a sub-agent's session."""
-    hints = _hints(task, told.kind, told.message, told.lane)
-    return {"shared": {"stream": {**hints, "event_id": cursor(task.id, seq), "sequence": seq}}}
+    return {"shared": {"stream": {**hints(task, told), "event_id": cursor(task.id, seq), "sequence": seq}}}
 
 
-def _hints(task: Task, kind: BlockKind, message: MessageId | None, lane: SessionId | None) -> Told:
-    hints: Mapping[str, str] = {
-        "block_type": kind.value,
+def hints(task: Task, told: Artifact | ArtifactTold) -> Told:
+    """Tell the part of a block's metadata that stays the same from update to update."""
+    lane = {} if told.lane is None else {"lane": told.lane}
+    return {
+        "block_type": told.kind.value,
+        "message_id": told.message or f"{task.id}:{task.context_id}:assistant",
         "source": STREAM_SOURCE,
         "role": "agent",
-        "message_id": message or f"{task.id}:{task.context_id}:assistant",
+        **lane,
     }
-    return dict(hints) if lane is None else {**hints, "lane": lane}
-

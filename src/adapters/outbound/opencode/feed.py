@@ -22,7 +22,7 @@ from opencode_a2a_server.domain.events import Event, Gap, SessionOpened, Telling
 from opencode_a2a_server.domain.ids import SessionId
 
 from .client import Client
-from .codec import Frame, decode_frame
+from .codec import Frame, Malformed, decode_frame
 from .sse import SseParser
 
 _log = logging.getLogger(__name__)
@@ -144,14 +144,20 @@ class Feed:
                 self._tell_all(Gap())
 
     def _hand_over(self, data: bytes) -> None:
-        frame = decode_frame(data)
+        try:
+            frame = decode_frame(data)
+        except Malformed as malformed:
+            _log.warning("an event cannot be read and is skipped: %s", malformed)
+            self._tell_all(Gap())  # whoever it was for asks what it said
+            return
         if frame is None:
             return
-        if not self.connected and frame.connected:
+        if frame.connected:
             self.connected = True
             _log.info("event feed connected")
             self._tell_all(Gap())
-        self._deliver(frame)
+        else:
+            self._deliver(frame)
 
     def _deliver(self, frame: Frame) -> None:
         for telling in frame.tellings:

@@ -491,6 +491,10 @@ def _number(value: object, _: object) -> float:
     raise TypeError(f"{value!r:.80} is no number")
 
 
+def _is_tuple(shape: Any) -> bool:  # noqa: ANN401 - any type there is
+    return get_origin(shape) is tuple
+
+
 def _tuple(shape: Any) -> Callable[[object, object], Any]:  # noqa: ANN401 - a generic alias
     item = get_args(shape)[0]
 
@@ -522,8 +526,8 @@ def _theirs(name: str) -> str:
 
 
 def _class(shape: Any) -> Callable[[object, object], Any]:  # noqa: ANN401 - one of the classes above
-    names = {attribute.name: override(rename=_theirs(attribute.name)) for attribute in fields(shape)}
-    reader = make_dict_structure_fn(shape, _converter, _cattrs_detailed_validation=False, **names)
+    names: dict[str, Any] = {attribute.name: override(rename=_theirs(attribute.name)) for attribute in fields(shape)}
+    reader = make_dict_structure_fn(shape, _converter, **names)
 
     def structure_class(value: object, _: object) -> Any:  # noqa: ANN401 - of the shape
         if not isinstance(value, dict):
@@ -535,7 +539,7 @@ def _class(shape: Any) -> Callable[[object, object], Any]:  # noqa: ANN401 - one
 
 _converter = cattrs.Converter(detailed_validation=False)
 _converter.register_structure_hook_factory(has, _class)
-_converter.register_structure_hook_factory(lambda shape: get_origin(shape) is tuple, _tuple)
+_converter.register_structure_hook_factory(_is_tuple, _tuple)
 _converter.register_structure_hook_func(lambda shape: shape == Object, _exactly(dict))
 _converter.register_structure_hook(str, _exactly(str))
 _converter.register_structure_hook(bool, _exactly(bool))

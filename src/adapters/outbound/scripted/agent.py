@@ -203,14 +203,20 @@ def _resolution(answer: Answer) -> str:
     return "replied" if isinstance(answer, QuestionAnswer) else "rejected"
 
 
-def factory(surroundings: Surroundings) -> AbstractAsyncContextManager[Scripted]:
+def factory(surroundings: Surroundings, script: Path | None = None) -> AbstractAsyncContextManager[Scripted]:
     """
-    Make the agent for `A2A_RUNTIME`; `A2A_SCRIPT` names a file of scripts (see `files`), else the built-in ones play.
+    Make the agent, as `A2A_RUNTIME` wants it.
+
+    Args:
+        surroundings: What the service gives.
+        script: A file of scripts (see `files`); if none, the one that `A2A_SCRIPT` names; if none, the built-in ones
+            play.
 
     Raises:
         ScriptError: The file cannot be used.
 
     """
-    path = surroundings.environ.get("A2A_SCRIPT", "")
-    scripts = load_scripts(Path(path)) if path else CONFORMANCE
+    named = surroundings.environ.get("A2A_SCRIPT", "")
+    path = script or (Path(named) if named else None)
+    scripts = CONFORMANCE if path is None else load_scripts(path)
     return Scripted(surroundings.clock, surroundings.ids, scripts)

@@ -71,7 +71,7 @@ _STOPPED = "tool-calls"
 """How a model's call finishes whose tool was refused: nothing follows."""
 
 
-class _Over(Exception):  # noqa: N818 - an end, no error
+class _Over(Exception):
     """The play has come to an end before its last step."""
 
     def __init__(self, ending: Ending, finish: str = "stop") -> None:

@@ -99,6 +99,7 @@ _TASK = record(
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_UNREADABLE = (LookupError, TypeError, ValueError)
 
 
 @define
@@ -106,8 +107,8 @@ class Bodies:
     """
     The updates of one task as the bodies of its rows.
 
-    It numbers the task's artifacts in the order they were first told, as it sees them go by: updates must pass in
-    their order, but any may pass again.
+    It numbers the task's artifacts in the order they were first told: what is dumped is seen, what is loaded to go on
+    from there must be shown to `see`.
     """
 
     _ids: list[ArtifactId] = field(factory=list)
@@ -120,7 +121,7 @@ class Bodies:
         """Go on where a task stands."""
         bodies = cls()
         for artifact in task.artifacts.values():
-            bodies._see(artifact.id, artifact.parts)
+            bodies._number(artifact.id, artifact.parts)
         return bodies
 
     def dump(self, update: Update) -> bytes:
@@ -133,8 +134,7 @@ class Bodies:
 
         """
         if type(update) is not TextAppended:
-            if type(update) is ArtifactTold:
-                self._see(update.artifact, update.parts)
+            self.see(update)
             return _dump([VERSION, _UPDATE.dump(update)])
         artifact = update.artifact
         if artifact not in self._growing:
@@ -155,13 +155,16 @@ class Bodies:
             if type(content) is int:
                 return TextAppended(self._ids[content], text[0], len(text) > 1)
             update: Update = _UPDATE.load(content)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise JournalUnavailable(f"a row of the journal cannot be read: {error!r}") from error
-        if type(update) is ArtifactTold:
-            self._see(update.artifact, update.parts)
         return update
 
-    def _see(self, artifact: ArtifactId, parts: Iterable[Part]) -> None:
+    def see(self, update: Update) -> None:
+        """Take note of an update as the next one of the task."""
+        if type(update) is ArtifactTold:
+            self._number(update.artifact, update.parts)
+
+    def _number(self, artifact: ArtifactId, parts: Iterable[Part]) -> None:
         if artifact not in self._numbers:
             self._numbers[artifact] = len(self._ids)
             self._ids.append(artifact)
@@ -188,7 +191,7 @@ def load_task(body: bytes) -> Task:
     try:
         _, content = _versioned(body)
         task: Task = _TASK.load(content)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise JournalUnavailable(f"a task in the journal cannot be read: {error!r}") from error
     return task
 
@@ -212,7 +215,7 @@ def _dump(value: Any) -> bytes:
         return _encode(value)
     except UnicodeEncodeError as error:
         raise InvalidRequest("the text is no Unicode: it holds half of a surrogate pair") from error
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError) as error:
         raise InvalidRequest(f"what was said cannot be written down: {error}") from error
 
 

@@ -24,7 +24,7 @@ from opencode_a2a_server.domain.updates import (
 )
 
 from .codec import Bodies, check_text, dump_task, load_task
-from .storage import Head, Snapshot, Standing, Stored
+from .storage import Head, Row, Snapshot, Standing, Stored
 from .tail import Tail
 from .writer import Writer
 
@@ -60,12 +60,12 @@ class LiveLog:
         check_text(task_id, submitted.context_id, submitted.principal)
         bodies = Bodies()
         body = bodies.dump(submitted)
-        size = writer.admit((body,))
+        size = writer.admit(len(body), 1)
         entry = Entry(Seq(1), writer.clock.now(), submitted)
         head = Head(task_id, submitted.context_id, submitted.principal, entry.at)
         task = Task.submitted(task_id, entry)
         log = cls(task, Seq(0), writer, head, bodies, Tail(Seq(1)), fresh=len(body))
-        log._tail.extend((entry,), (len(body),))
+        log._tail.add(entry, len(body))
         standing = Standing(task.state, entry.at, entry.seq)
         writer.put(log, [(head, entry.seq, entry.at, body)], size, standing, begun=True)
         return log
@@ -89,6 +89,7 @@ class LiveLog:
                 break
             for seq, at, body in lines:
                 entry = Entry(seq, at, bodies.load(body))
+                bodies.see(entry.update)
                 fresh += len(body)
                 if task is None:
                     task = Task.submitted(head.task_id, entry)
@@ -106,21 +107,19 @@ class LiveLog:
         task, before = self.task, self.task.seq
         if not updates:
             return before
-        bodies = self._draft(updates)
-        at, head = self._writer.clock.now(), self._head
-        entries = [Entry(Seq(seq), at, update) for seq, update in enumerate(updates, before + 1)]
-        size = self._admit(bodies)
-        for entry in entries:
+        bodies, size = self._draft(updates)
+        at, head, seq = self._writer.clock.now(), self._head, before
+        rows: list[Row] = []
+        for update, body in zip(updates, bodies, strict=True):
+            seq = Seq(seq + 1)
+            entry = Entry(seq, at, update)
             task.apply(entry)
-        sizes = [len(body) for body in bodies]
-        self._tail.extend(entries, sizes)
-        self._fresh += sum(sizes)
+            self._tail.add(entry, len(body))
+            rows.append((head, seq, at, body))
+        self._fresh += size
         standing = self._standing() if task.status.seq > before else None
-        if standing is not None and standing.snapshot is not None:
-            size += len(standing.snapshot.body)
-        rows = [(head, entry.seq, at, body) for entry, body in zip(entries, bodies, strict=True)]
         self._writer.put(self, rows, size, standing)
-        return task.seq
+        return seq
 
     async def durable(self, seq: Seq | None = None) -> None:
         """Wait until an entry is written."""
@@ -181,22 +180,21 @@ class LiveLog:
         load = self._bodies.load
         return [Entry(seq, at, load(body)) for seq, at, body in lines]
 
-    def _draft(self, updates: Sequence[Update]) -> list[bytes]:
-        """Write the updates down as if they were legal; the first which is not leaves no trace of any."""
+    def _draft(self, updates: Sequence[Update]) -> tuple[list[bytes], int]:
+        """Write updates down, with their size, and see that they can be added; a refusal leaves no trace of any."""
         state, dump = self.task.state, self._bodies.dump
+        bodies: list[bytes] = []
+        checked, size = False, 0
         try:
-            bodies: list[bytes] = []
             for update in updates:
-                state = _next_state(state, update)
-                bodies.append(dump(update))
-        except Refusal:
-            self._bodies = Bodies.of(self.task)
-            raise
-        return bodies
-
-    def _admit(self, bodies: Sequence[bytes]) -> int:
-        try:
-            return self._writer.admit(bodies)
+                if type(update) is not TextAppended:
+                    state, checked = _next_state(state, update), False
+                elif not checked:  # most updates are text, and after text more of it is as legal
+                    checked = _can_go_on(state)
+                body = dump(update)
+                size += len(body)
+                bodies.append(body)
+            return bodies, self._writer.admit(size, len(bodies))
         except Refusal:
             self._bodies = Bodies.of(self.task)
             raise
@@ -234,6 +232,12 @@ class LiveReader:
         return entries
 
 
+def _can_go_on(state: TaskState) -> bool:
+    if state.terminal:
+        raise IllegalTransition(f"the task is {state.value}: nothing can follow")
+    return True
+
+
 def _next_state(state: TaskState, update: Update) -> TaskState:
     """
     Where an update would take a task, before it is applied.
@@ -242,10 +246,7 @@ def _next_state(state: TaskState, update: Update) -> TaskState:
         IllegalTransition: The task has ended, or cannot take such a step.
 
     """
-    if state.terminal:
-        raise IllegalTransition(f"the task is {state.value}: nothing can follow")
-    if type(update) is TextAppended:  # first: most updates are
-        return state
+    _can_go_on(state)
     match update:
         case StatusChanged():
             return step(state, update.state)

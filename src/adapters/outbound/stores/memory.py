@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from attrs import define, evolve, field
 
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.session import Binding
 
-from .storage import READ_BYTES, READ_ENTRIES, Batch, Head, Line, Standing, Stored
+from .storage import READ_ENTRIES, Batch, Head, Line, Standing, Stored, fitting
 
 
 @define
@@ -48,10 +47,8 @@ class MemoryStorage:
 
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
         """Give rows; numbers have no holes, so they are places in the list."""
-        lines = self._tasks[head.task_id].lines[after : min(upto or after + READ_ENTRIES, after + READ_ENTRIES)]
-        sizes = accumulate(len(body) for _, _, body in lines)
-        fitting = sum(1 for size in sizes if size <= READ_BYTES)
-        return lines[: max(fitting, 1)]
+        lines = self._tasks[head.task_id].lines[after:upto][:READ_ENTRIES]
+        return lines[: fitting(len(body) for _, _, body in lines)]
 
     async def unfinished(self) -> Sequence[TaskId]:
         """Name them; the dictionary is in the order of their begin."""

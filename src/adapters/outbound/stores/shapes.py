@@ -145,7 +145,7 @@ class Record:
         return self.kind(**{name: shape.load(raw[name]) for name, _, shape, _ in self._fields if name in raw})
 
 
-def record(kind: type[Any], **shapes: Shape) -> Record:
+def record(kind: type[Any], /, **shapes: Shape) -> Record:
     """Describe a class: `record(Message, role=Choice(Role))`."""
     return Record(kind, shapes)
 

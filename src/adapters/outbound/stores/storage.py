@@ -7,7 +7,7 @@ update). One writer at a time writes a task; how several processes agree on who 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from attrs import define, field, frozen
@@ -122,3 +122,14 @@ class Storage(Protocol):
 READ_ENTRIES = 512
 READ_BYTES = 256 * 1024
 """What one read gives at most, unless its first entry alone is larger."""
+
+
+def fitting(sizes: Iterable[int]) -> int:
+    """Give how many rows of these sizes one read takes; the first one always fits."""
+    count, total = 0, 0
+    for size in sizes:
+        total += size
+        if count and (total > READ_BYTES or count >= READ_ENTRIES):
+            break
+        count += 1
+    return count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
 
 from attrs import define, field
 
@@ -26,13 +25,10 @@ class Tail:
     _sums: list[int] = field(factory=lambda: [0], init=False)
     """The size of all entries before each one; one more than there are entries."""
 
-    def extend(self, entries: Iterable[Entry], sizes: Iterable[int]) -> None:
-        """Add the next entries."""
-        self._entries.extend(entries)
-        total, add = self._sums[-1], self._sums.append
-        for size in sizes:
-            total += size
-            add(total)
+    def add(self, entry: Entry, size: int) -> None:
+        """Add the next entry."""
+        self._entries.append(entry)
+        self._sums.append(self._sums[-1] + size)
 
     def read(self, after: Seq, upto: Seq) -> list[Entry] | None:
         """Give entries from behind one up to another, a bounded number; None if the first is no longer here."""

@@ -19,11 +19,11 @@ import anyio
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.errors import InvalidRequest, JournalUnavailable
 from opencode_a2a_server.domain.ids import Seq
 from opencode_a2a_server.domain.session import Binding
 
-from .storage import Batch, Head, Row, Standing, Storage
+from .storage import Batch, Row, Standing, Storage
 
 _log = logging.getLogger(__name__)
 
@@ -93,15 +93,18 @@ class Writer:
 
     # What others ask
 
-    def admit(self, bodies: Sequence[bytes]) -> int:
+    def admit(self, size: int, rows: int) -> int:
         """
-        See whether there is room for these bodies; gives their size.
+        See whether there is room for so many bytes in so many rows; gives what they take.
 
         Raises:
+            InvalidRequest: They are more than could ever wait.
             JournalUnavailable: Too much waits to be written, or the journal is closed.
 
         """
-        size = sum(map(len, bodies)) + _ROW_BYTES * len(bodies)
+        size += _ROW_BYTES * rows
+        if size > self.pace.backlog:
+            raise InvalidRequest(f"{size} bytes are more than the journal takes at once ({self.pace.backlog})")
         if self._closed:
             raise JournalUnavailable("the journal is closed")
         if self._backlog + size > self.pace.backlog:
@@ -113,8 +116,10 @@ class Writer:
         self, told: Settled, rows: Sequence[Row], size: int, standing: Standing | None, *, begun: bool = False
     ) -> None:
         """Have rows of one task written together, with its standing if it changed."""
+        if standing is not None and standing.snapshot is not None:
+            size += len(standing.snapshot.body)
         group = self._gathering(size)
-        group.batch.rows.extend(rows)
+        group.batch.rows += rows
         head, seq = rows[-1][0], rows[-1][1]
         group.told[told] = seq
         if begun:
@@ -124,8 +129,7 @@ class Writer:
 
     def bind(self, binding: Binding) -> int:
         """Have a binding written; gives the number to wait for."""
-        self.admit(())
-        group = self._gathering(_ROW_BYTES)
+        group = self._gathering(self.admit(0, 1))
         group.batch.bindings[binding.principal, binding.context_id] = (binding, self.clock.now())
         return group.number
 
@@ -166,11 +170,7 @@ class Writer:
             if not self._waiting:
                 return
             await self._pause()
-            group = self._waiting.popleft()
-            if not self._waiting and not self._closed:
-                self._work.clear()
-            await self._write(group)
-            self._settle(group)
+            await self._write_next()
 
     async def close(self, running: asyncio.Task[None]) -> None:
         """Take nothing more and see the job to its end; not for longer than patience."""
@@ -200,6 +200,13 @@ class Writer:
         if not self._closed:
             self._haste.clear()
 
+    async def _write_next(self) -> None:
+        group = self._waiting.popleft()
+        if not self._waiting and not self._closed:
+            self._work.clear()
+        await self._write(group)
+        self._settle(group)
+
     async def _write(self, group: _Group) -> None:
         pause = self.pace.retry
         while True:
@@ -208,7 +215,7 @@ class Writer:
                 await self.storage.write(group.batch)
             except JournalUnavailable as error:
                 self.trouble = str(error)
-            except Exception as error:  # whatever it is, the writer must outlive it
+            except Exception as error:  # noqa: BLE001 - whatever it is, the writer must outlive it
                 self.trouble = f"{type(error).__name__}: {error}"
                 _log.exception("the storage broke")
             else:

@@ -1,0 +1,102 @@
+"""
+Writes into the documentation what the code knows best: settings, states, errors.
+
+`python ops/docs.py` writes; `python ops/docs.py --check` says whether anything would change (a test calls it so).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import Enum
+from pathlib import Path
+
+from opencode_a2a_server.adapters.inbound.a2a import errors
+from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting
+from opencode_a2a_server.domain.state import INTERRUPTED, TERMINAL, TRANSITIONS, TaskState
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def settings() -> str:
+    """List each setting with its default."""
+    lines: list[str] = []
+    group: type | None = None
+    for owner, setting in every_setting():
+        if owner is not group:
+            group = owner
+            lines += ["", f"## {(owner.__doc__ or '').strip().splitlines()[0]}", ""]
+            lines += ["| name | default | meaning |", "|---|---|---|"]
+        name, *also = setting.metadata["names"]
+        doc = setting.metadata["doc"].replace("|", "\\|")
+        doc += f" Also `{'`, `'.join(also)}`." if also else ""
+        lines.append(f"| `{name}` | {_default(setting.default)} | {doc} |")
+    lines += ["", "## Names of opencode-a2a-server 0.2 without effect", ""]
+    lines += ["They are taken, and named when the service starts.", "", "| name | why |", "|---|---|"]
+    lines += [f"| `{name}` | {why} |" for name, why in WITHOUT_EFFECT.items()]
+    return "\n".join(lines).strip()
+
+
+def _default(value: object) -> str:
+    if value in (None, ""):
+        return ""
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def states() -> str:
+    """Draw the state machine."""
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> submitted"]
+    for state in TaskState:
+        for following in TaskState:
+            if following in TRANSITIONS[state] and following is not state:
+                lines.append(f"    {_node(state)} --> {_node(following)}")
+    lines += [f"    {_node(state)} --> [*]" for state in TaskState if state in TERMINAL]
+    lines += ["```", "", f"Terminal, and final: {_names(TERMINAL)}. Interrupted, waiting for somebody: {_names(INTERRUPTED)}."]
+    return "\n".join(lines)
+
+
+def _node(state: TaskState) -> str:
+    return state.value.replace("-", "_")
+
+
+def _names(states_: frozenset[TaskState]) -> str:
+    return ", ".join(state.value for state in TaskState if state in states_)
+
+
+def error_table() -> str:
+    """List what each refusal is on the wire."""
+    lines = ["| reason | JSON-RPC | HTTP | status | when |", "|---|---|---|---|---|"]
+    for row in errors.rows():
+        lines.append(f"| `{row.reason}` | {row.code} | {row.http} | `{row.status}` | {row.when} |")
+    return "\n".join(lines)
+
+
+SECTIONS = {
+    "reference/settings.md": {"settings": settings},
+    "reference/protocol.md": {"errors": error_table},
+    "why/architecture.md": {"states": states},
+}
+
+
+def main() -> int:
+    """Write, or check."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for name, sections in SECTIONS.items():
+        path = DOCS / name
+        text = written = path.read_text(encoding="utf-8")
+        for section, make in sections.items():
+            begin, end = f"<!-- begin: {section} -->", f"<!-- end: {section} -->"
+            body = f"{begin}\n\n{make()}\n\n{end}"
+            written = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: body, written, flags=re.DOTALL)  # noqa: B023
+        if written != text:
+            stale.append(name)
+            if not check:
+                path.write_text(written, encoding="utf-8")
+    if check and stale:
+        print(f"out of date, run `python ops/docs.py`: {', '.join(stale)}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The application: routes, who may use them, and one shape for whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Final
+
+from attrs import frozen
+from litestar import Litestar, Response, post, route
+from litestar.connection import ASGIConnection
+from litestar.enums import HttpMethod
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from .auth import Authenticate
+from .card import Card, CardInfo
+from .drain import Drain
+from .encode import to_json
+from .errors import Fault
+from .operations import Operations, Services
+from .parameters import SERVED, AnyRequest
+from .reply import A2A_JSON, Content, Reply
+from .rest import Rest
+from .rpc import Rpc
+
+_log = logging.getLogger(__name__)
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+_PUBLIC: Final = {"public": True}
+_LOOKING: Final = (HttpMethod.GET, HttpMethod.HEAD)
+
+
+def create_app(  # noqa: PLR0913 - the seams of the application, each by its name
+    services: Services,
+    *,
+    card: CardInfo,
+    authenticate: Authenticate,
+    drain: Drain,
+    keep_alive: float = 3.0,
+    body_limit: int = 1 << 20,
+    lifespan: Sequence[Lifespan] = (),
+) -> Litestar:
+    """
+    Build the application.
+
+    Args:
+        services: The use cases.
+        card: What the operator decides of the agent card.
+        authenticate: Who is asking. All routes need it, except the card's.
+        drain: Ends the streams when the service is about to end.
+        keep_alive: Seconds of silence after which a stream sends a comment. The Python SDK's clients give up after 5.
+        body_limit: Bytes that a request's body may have.
+        lifespan: What lives as long as the application does.
+
+    """
+    operations = Operations(services)
+    rest = Rest(operations, drain, keep_alive)
+    rpc = Rpc(operations, drain, keep_alive)
+    about = _About(Card.of(card), card.version)
+    return Litestar(
+        [
+            post("/")(rpc.__call__),
+            *rest.routes,
+            route(["/.well-known/agent-card.json"], http_method=_LOOKING, opt=_PUBLIC)(about.card_reply),
+            route("/health", http_method=_LOOKING)(about.health),
+        ],
+        guards=[_guard(authenticate)],
+        exception_handlers={Exception: _tell},
+        request_max_body_size=body_limit,
+        lifespan=list(lifespan),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+@frozen
+class _About:
+    """What the service says of itself."""
+
+    card: Card
+    version: str
+
+    async def card_reply(self, request: AnyRequest) -> Reply:
+        """`GET /.well-known/agent-card.json`."""
+        headers = request.headers
+        return self.card.reply(headers.get("if-none-match"), headers.get("if-modified-since"))
+
+    async def health(self) -> Reply:
+        """`GET /health`: the process answers; of anything behind it this says nothing."""
+        told: Mapping[str, Any] = {"status": "ok", "version": self.version, "protocol_versions": SERVED}
+        return Content(to_json(told))
+
+
+def _guard(authenticate: Authenticate) -> Guard:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        scope = connection.scope
+        if not (handler.opt.get("public") or scope.get("method") == HttpMethod.OPTIONS):
+            scope["auth"] = authenticate(scope["headers"])
+
+    return guard
+
+
+def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer with google.rpc.Status (A2A 1.0, 11.6), whoever refuses: a use case, a codec or Litestar."""
+    fault = Fault.of(error)
+    if fault.internal:
+        _log.error("%s %s broke", request.scope.get("method"), request.scope.get("path"), exc_info=error)
+    headers = {name.decode(): value.decode() for name, value in fault.headers}
+    if isinstance(error, MethodNotAllowedException):
+        headers["allow"] = ", ".join(_allowed(request))
+    return Response(to_json(fault.status), status_code=fault.row.http, media_type=A2A_JSON.decode(), headers=headers)
+
+
+def _allowed(request: AnyRequest) -> Iterator[str]:
+    """Name the methods that the path knows (RFC 9110, 15.5.6)."""
+    for method in HttpMethod:
+        with suppress(HTTPException):
+            request.app.asgi_router.handle_routing(path=request.scope["path"], method=method.value)
+            yield method.value

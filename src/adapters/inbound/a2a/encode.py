@@ -1,0 +1,228 @@
+"""
+Updates as StreamResponses of A2A 1.0: the hot path.
+
+An update is encoded once, however many readers it has; the bytes stay with its entry. They are one line without any
+character that ends a line somewhere: clients which split a stream at U+2028 or U+0085, as httpx's `aiter_lines` does
+and with it the Python SDK, would find no frame they can read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import msgspec
+from attrs import define, field, frozen
+
+from opencode_a2a_server.domain.ids import ArtifactId, RequestId, Seq, TaskId
+from opencode_a2a_server.domain.interrupt import Interrupt
+from opencode_a2a_server.domain.message import Message, Part
+from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.task import Status, Task
+from opencode_a2a_server.domain.updates import (
+    ArtifactTold,
+    CancelRequested,
+    Entry,
+    InterruptRaised,
+    InterruptResolved,
+    MessageReceived,
+    StatusChanged,
+    TaskSubmitted,
+    TextAppended,
+    TurnStarted,
+    Update,
+)
+
+from . import shared
+from .codec import artifact_out, message_out, status_now, status_out, task_out
+from .shared import Told
+
+VERSION: Final = "1.0"
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_HERE: Final = "\ue000"
+"""Marks, in a text frame's mould, where the text goes."""
+
+
+def _plain(value: object) -> object:
+    """Take any mapping or sequence for an object or a list."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise NotImplementedError(f"{type(value).__name__} is not JSON")
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+def to_json(value: object) -> bytes:
+    """Encode to one line of JSON; half a surrogate pair, which UTF-8 cannot say, becomes U+FFFD."""
+    try:
+        return _one_line(_encode(value))
+    except UnicodeEncodeError:
+        return _one_line(_encode(_scrubbed(value)))
+
+
+def _one_line(line: bytes) -> bytes:
+    if b"\xe2\x80" in line:
+        line = line.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    return line.replace(b"\xc2\x85", b"\\u0085") if b"\xc2\x85" in line else line
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {_scrubbed(name): _scrubbed(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_scrubbed(item) for item in value]
+    return value
+
+
+def task_result(task: Task, history_length: int | None = None) -> bytes:
+    """Encode a Task."""
+    return to_json(task_out(task, history_length))
+
+
+def task_response(task: Task, history_length: int | None = None, *, gap: bool = False) -> bytes:
+    """Encode a Task as the StreamResponse or SendMessageResponse it is in."""
+    return to_json({"task": task_out(task, history_length, gap=gap)})
+
+
+def message_response(message: Message) -> bytes:
+    """Encode a bare Message the same way."""
+    return to_json({"message": message_out(message)})
+
+
+@frozen
+class _Said:
+    """A status, what `metadata.shared` tells with it, and what metadata tells beside that."""
+
+    state: TaskState
+    parts: tuple[Part, ...] = ()
+    told: Told = field(factory=dict)
+    beside: Told = field(factory=dict)
+
+
+@define(eq=False)
+class Encoder:
+    """
+    One task's updates as StreamResponses.
+
+    `task` is the live fold, at or past the updates that are encoded. What it tells that an update does not say itself
+    (a block's kind and message, the session) never changes once it is known.
+    """
+
+    task: Task
+    _moulds: dict[ArtifactId, tuple[bytes, bytes]] = field(factory=dict, init=False)
+    _asked: dict[RequestId, Interrupt] = field(init=False)
+    """Interrupts that were raised, as far as they were seen: what resolves one names it only by its id."""
+
+    @_asked.default
+    def _pending(self) -> dict[RequestId, Interrupt]:
+        return dict(self.task.pending)
+
+    def __call__(self, entry: Entry) -> bytes:
+        """Encode an entry; empty for one which clients are not told of."""
+        made: bytes | None = entry.encodings.get(VERSION)
+        if made is None:
+            update = entry.update
+            made = self._text(update, entry.seq) if type(update) is TextAppended else self._other(update, entry)
+            entry.encodings[VERSION] = made
+        return made
+
+    def _text(self, update: TextAppended, seq: Seq) -> bytes:
+        before, between = self._moulds.get(update.artifact) or self._mould(update.artifact)
+        number = b"%d" % seq
+        end = b'}}}},"append":true,"lastChunk":true}}' if update.last else b'}}}},"append":true}}'
+        return b"".join((before, to_json(update.text), between, number, b'","sequence":', number, end))
+
+    def _mould(self, artifact_id: ArtifactId) -> tuple[bytes, bytes]:
+        """Cast what surrounds each text of an artifact; it ends with the start of the event's id."""
+        stream = shared.hints(self.task, self.task.artifacts[artifact_id])
+        told = {
+            **self._ids(),
+            "artifact": {
+                "artifactId": artifact_id,
+                "parts": [{"text": _HERE}],
+                "metadata": {"shared": {"stream": {**stream, "event_id": f"{self.task.id}:"}}},
+            },
+        }
+        before, _, between = to_json({"artifactUpdate": told}).partition(_encode(_HERE))
+        mould = before, between.removesuffix(b'"}}}}}}')
+        self._moulds[artifact_id] = mould
+        return mould
+
+    def _other(self, update: Update, entry: Entry) -> bytes:
+        match update:
+            case ArtifactTold():
+                return self._artifact(update, entry.seq)
+            case MessageReceived() | CancelRequested():
+                return b""
+            case StatusChanged():
+                told = shared.usage(update.usage) | shared.progress(update.retry)
+                said = _Said(update.state, update.parts, told, shared.error(update.failure))
+            case InterruptRaised(interrupt):
+                self._asked[interrupt.id] = interrupt
+                told = {"interrupt": shared.asked(interrupt)}
+                said = _Said(TaskState.INPUT_REQUIRED, shared.asking(interrupt), told)
+            case InterruptResolved():
+                said = self._said_after(update, entry.seq)
+            case TurnStarted():
+                said = _Said(TaskState.WORKING, told=shared.session(update.session))
+            case TaskSubmitted():
+                said = _Said(TaskState.SUBMITTED)
+            case TextAppended():  # pragma: no cover - taken before
+                return self._text(update, entry.seq)
+        return self._status(said, entry)
+
+    def _artifact(self, update: ArtifactTold, seq: Seq) -> bytes:
+        self._moulds.pop(update.artifact, None)
+        told = {**self._ids(), "artifact": artifact_out(self.task, update, seq)}
+        return to_json({"artifactUpdate": {**told, "lastChunk": True} if update.last else told})
+
+    def _said_after(self, update: InterruptResolved, seq: Seq) -> _Said:
+        """
+        Tell what the task does after an interrupt: it works, or it waits for the next one.
+
+        The update does not say which; the status does while it is the one that the update led to. Later it has been
+        overtaken, and whatever was asked in between was answered since.
+        """
+        told: Told = {"interrupt": shared.resolved(update, self._asked.get(update.request))}
+        if self.task.status.seq != seq:
+            return _Said(TaskState.WORKING, told=told)
+        if (asked := shared.asked_now(self.task)) is not None:
+            told["interrupts"] = [shared.asked(asked)]
+        status = status_now(self.task)
+        return _Said(status.state, status.parts, told)
+
+    def _status(self, said: _Said, entry: Entry) -> bytes:
+        status = Status(said.state, entry.at, entry.seq, said.parts)
+        event_id = shared.cursor(self.task.id, entry.seq)
+        place = {"source": shared.STATUS_SOURCE, "event_id": event_id, "sequence": entry.seq}
+        told = {
+            **self._ids(),
+            "status": status_out(self.task, status),
+            "metadata": {"shared": {"stream": place, **shared.session(self.task.session), **said.told}, **said.beside},
+        }
+        return to_json({"statusUpdate": told})
+
+    def _ids(self) -> Told:
+        return {"taskId": self.task.id, "contextId": self.task.context_id}
+
+
+@define(eq=False)
+class Encoders:
+    """The encoders in use: one for a task, shared by its streams and gone with the last of them."""
+
+    _of: WeakValueDictionary[TaskId, Encoder] = field(factory=WeakValueDictionary, init=False)
+
+    def of(self, task: Task) -> Encoder:
+        """Give the task's encoder."""
+        encoder = self._of.get(task.id)
+        if encoder is None or encoder.task is not task:
+            encoder = self._of[task.id] = Encoder(task)
+        return encoder

@@ -1,0 +1,89 @@
+"""The operations of A2A 1.0, 3.1, whatever the binding: call the use case, encode what it gives."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from opencode_a2a_server.app.ports.journal import TaskLog
+from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.send_message import SendMessage
+from opencode_a2a_server.app.usecases.stream_message import StreamMessage
+from opencode_a2a_server.app.usecases.subscribe import Subscribe, Subscription
+from opencode_a2a_server.domain.message import Message
+
+from . import encode
+from .parameters import Call
+from .requests import SendRequest, TaskRequest
+from .sse import Feed
+
+
+@frozen
+class Services:
+    """The use cases that are served."""
+
+    send_message: SendMessage
+    stream_message: StreamMessage
+    get_task: GetTask
+    cancel_task: CancelTask
+    subscribe: Subscribe
+
+
+@frozen
+class Operations:
+    """
+    Each operation gives encoded JSON, or a feed for those which stream.
+
+    A task is encoded before anything is awaited, and told once what was encoded survives a crash: nobody reads of a
+    task what a restart could take back.
+    """
+
+    services: Services
+    _encoders: encode.Encoders = field(factory=encode.Encoders, init=False)
+
+    async def send(self, call: Call, request: SendRequest) -> bytes:
+        """Send a message (3.1.1)."""
+        sent = await self.services.send_message(
+            call.principal,
+            request.message,
+            return_immediately=request.return_immediately or not call.awaited,
+        )
+        if isinstance(sent, Message):
+            return encode.message_response(sent)
+        return await _durable(sent, encode.task_response(sent.task, request.history_length))
+
+    async def get(self, call: Call, request: TaskRequest) -> bytes:
+        """Get a task (3.1.3)."""
+        log = await self.services.get_task(call.principal, request.task_id)
+        return await _durable(log, encode.task_result(log.task, request.history_length))
+
+    async def cancel(self, call: Call, request: TaskRequest) -> bytes:
+        """Cancel a task (3.1.5)."""
+        log = await self.services.cancel_task(call.principal, request.task_id)
+        return await _durable(log, encode.task_result(log.task))
+
+    async def stream(self, call: Call, request: SendRequest) -> Feed:
+        """Send a message and follow its task (3.1.2)."""
+        streamed = await self.services.stream_message(call.principal, request.message, call.cursor)
+        if isinstance(streamed, Message):
+            return Feed(encode.message_response(streamed))
+        return await self._opened(streamed, request.history_length)
+
+    async def subscribe(self, call: Call, request: TaskRequest) -> Feed:
+        """Follow a task (3.1.6)."""
+        return await self._opened(await self.services.subscribe(call.principal, request.task_id, call.cursor))
+
+    async def _opened(self, subscription: Subscription, history_length: int | None = None) -> Feed:
+        """Open with the task, unless the reader has it."""
+        log = subscription.log
+        encoder = self._encoders.of(log.task)
+        if subscription.resumed:
+            return Feed(b"", subscription, encoder)
+        first = encode.task_response(log.task, history_length, gap=subscription.gap)
+        return Feed(await _durable(log, first), subscription, encoder)
+
+
+async def _durable(log: TaskLog, told: bytes) -> bytes:
+    """Give what is told of the task when it can be told."""
+    await log.durable(log.task.seq)
+    return told

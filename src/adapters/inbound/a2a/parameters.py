@@ -1,0 +1,119 @@
+"""
+What a request says besides its body: service parameters (A2A 1.0, 3.2.6) and what an SSE reader has seen.
+
+An absent `A2A-Version` means 0.3 (3.6.2). Until that is served, it is taken for 1.0 where nothing else can be meant:
+the methods and paths of 1.0 do not exist in 0.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from attrs import frozen
+from litestar import Request
+
+from opencode_a2a_server.app.usecases.subscribe import Cursor
+from opencode_a2a_server.domain.errors import ContentTypeNotSupported
+from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
+
+from .auth import RawHeaders
+from .card import EXTENSIONS
+from .errors import VersionNotSupported
+from .reply import Headers
+
+AnyRequest = Request[Any, Any, Any]
+
+SERVED: Final = ("1.0",)
+"""Protocol versions, the preferred one first."""
+
+_MEDIA_TYPES: Final = frozenset({"", "application/json", "application/a2a+json"})
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
+_CURSOR: Final = re.compile(r"(?P<task>.+):(?P<seq>[0-9]{1,15})")
+
+
+@frozen
+class Call:
+    """Who asks, which extensions were activated, and the last event the caller has seen, if it says so."""
+
+    principal: Principal
+    extensions: tuple[str, ...] = ()
+    cursor: Cursor | None = None
+    awaited: bool = True
+    """Whether anybody waits for the answer."""
+
+    @property
+    def headers(self) -> Headers:
+        """What the answer says of the parameters: the activated extensions (A2A 1.0, 4.6)."""
+        return ((b"a2a-extensions", ", ".join(self.extensions).encode("latin-1")),) if self.extensions else ()
+
+
+def read_call(request: AnyRequest) -> Call:
+    """
+    Read the parameters of a request.
+
+    Raises:
+        VersionNotSupported: It wants a protocol version which is not served.
+
+    """
+    headers = request.scope["headers"]
+    check_version(_first(headers, b"a2a-version") or _asked_in(request.scope["query_string"]))
+    asked = {uri for name in (b"a2a-extensions", b"x-a2a-extensions") for uri in _listed(headers, name)}
+    seen = _first(headers, b"last-event-id")
+    return Call(
+        principal=request.scope["auth"],
+        extensions=tuple(uri for uri in EXTENSIONS if uri in asked),
+        cursor=read_cursor(seen) if seen else None,
+    )
+
+
+def check_media_type(request: AnyRequest) -> None:
+    """
+    Refuse a body that says it is no JSON (A2A 1.0, 9.1 and 11.1).
+
+    Raises:
+        ContentTypeNotSupported: It says so.
+
+    """
+    said = _first(request.scope["headers"], b"content-type").partition(";")[0].strip().lower()
+    if said not in _MEDIA_TYPES:
+        raise ContentTypeNotSupported(f"the body must be application/json or application/a2a+json, not {said[:64]}")
+
+
+def check_version(asked: str) -> None:
+    """
+    Refuse a version that is not served; its patch number does not count (A2A 1.0, 3.6).
+
+    Raises:
+        VersionNotSupported: Not served.
+
+    """
+    found = _VERSION.fullmatch(asked)
+    if asked and (found is None or f"{int(found[1])}.{int(found[2])}" not in SERVED):
+        raise VersionNotSupported(f"A2A {asked[:32]!r} is not served here; served: {', '.join(SERVED)}")
+
+
+def read_cursor(text: str) -> Cursor:
+    """Read a cursor; one that we never gave is no task's, and so a gap to whoever looks for it."""
+    found = _CURSOR.fullmatch(text)
+    return Cursor(TaskId(""), Seq(0)) if found is None else Cursor(TaskId(found["task"]), Seq(int(found["seq"])))
+
+
+def _asked_in(query: bytes) -> str:
+    """Look for the version among the query's parameters (A2A 1.0, 3.6.1); their names have no case."""
+    if b"ersion" not in query.lower():
+        return ""
+    given = parse_qs(query.decode("latin-1"))
+    return next((values[0].strip() for name, values in given.items() if name.lower() == "a2a-version"), "")
+
+
+def _first(headers: RawHeaders, wanted: bytes) -> str:
+    return next((value.decode("latin-1").strip() for name, value in headers if name == wanted), "")
+
+
+def _listed(headers: RawHeaders, wanted: bytes) -> Iterator[str]:
+    for name, value in headers:
+        if name == wanted:
+            yield from (uri.strip() for uri in value.decode("latin-1").split(","))

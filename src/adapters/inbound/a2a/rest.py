@@ -1,0 +1,132 @@
+"""
+HTTP+JSON (A2A 1.0, 11).
+
+A path parameter of Litestar is a whole segment, so `/tasks/{id}:cancel` is one route with `/tasks/{id}`, and the verb
+is read from behind the colon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from attrs import frozen
+from litestar import delete, get, post
+from litestar.exceptions import MethodNotAllowedException
+from litestar.handlers import HTTPRouteHandler
+
+from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperation
+
+from .drain import Drain
+from .encode import to_json
+from .errors import MethodNotFound, PushNotificationNotSupported
+from .operations import Operations
+from .parameters import AnyRequest, Call, check_media_type, read_call
+from .reply import A2A_JSON, Content, Reply
+from .requests import read_cancel, read_get, read_json, read_send, read_subscribe
+from .sse import Envelope, EventStream, Feed
+
+_ENVELOPE: Final = Envelope(error=lambda fault: to_json(fault.status))
+
+
+@frozen
+class Rest:
+    """The routes."""
+
+    operations: Operations
+    drain: Drain
+    keep_alive: float
+
+    @property
+    def routes(self) -> list[HTTPRouteHandler]:
+        """All of them."""
+        configs = "/tasks/{task:str}/pushNotificationConfigs"
+        return [
+            post("/message:send")(self.send),
+            post("/message:stream")(self.stream),
+            get("/tasks")(self.list_tasks),
+            get("/tasks/{ref:str}")(self.get_or_follow),
+            post("/tasks/{ref:str}")(self.cancel_or_follow),
+            get([configs, configs + "/{config:str}"])(self.push),
+            post(configs)(self.push),
+            delete(configs + "/{config:str}", status_code=200)(self.push),
+            get("/extendedAgentCard")(self.extended_card),
+        ]
+
+    async def send(self, request: AnyRequest) -> Reply:
+        """`POST /message:send`."""
+        call = read_call(request)
+        return _content(call, await self.operations.send(call, read_send(await _body(request))))
+
+    async def stream(self, request: AnyRequest) -> Reply:
+        """`POST /message:stream`."""
+        call = read_call(request)
+        return self._stream(call, await self.operations.stream(call, read_send(await _body(request))))
+
+    async def get_or_follow(self, request: AnyRequest, ref: str) -> Reply:
+        """`GET /tasks/{id}` and, since the proto says GET where the text says POST, `GET /tasks/{id}:subscribe`."""
+        task_id, colon, verb = ref.rpartition(":")
+        if colon:
+            return await self._follow(request, task_id, verb)
+        call = read_call(request)
+        asked = {"id": verb, **_history_length(request)}
+        return _content(call, await self.operations.get(call, read_get(asked)))
+
+    async def cancel_or_follow(self, request: AnyRequest, ref: str) -> Reply:
+        """`POST /tasks/{id}:cancel` and `POST /tasks/{id}:subscribe`."""
+        task_id, colon, verb = ref.rpartition(":")
+        if not colon:
+            raise MethodNotAllowedException
+        if verb != "cancel":
+            return await self._follow(request, task_id, verb)
+        call = read_call(request)
+        asked = {**await _optional_body(request), "id": task_id}
+        return _content(call, await self.operations.cancel(call, read_cancel(asked)))
+
+    async def list_tasks(self, request: AnyRequest) -> NoReturn:
+        """`GET /tasks`."""
+        read_call(request)
+        raise UnsupportedOperation("tasks are not listed here; get one by its id")
+
+    async def push(self, request: AnyRequest) -> NoReturn:
+        """All of push notification configuration."""
+        read_call(request)
+        raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
+
+    async def extended_card(self) -> NoReturn:
+        """`GET /extendedAgentCard`."""
+        raise UnsupportedOperation("there is no extended agent card; the public one says everything")
+
+    async def _follow(self, request: AnyRequest, task_id: str, verb: str) -> Reply:
+        if verb != "subscribe":
+            raise MethodNotFound(f"a task has no {verb[:64]!r} here")
+        call = read_call(request)
+        return self._stream(call, await self.operations.subscribe(call, read_subscribe({"id": task_id})))
+
+    def _stream(self, call: Call, feed: Feed) -> Reply:
+        return EventStream(feed, _ENVELOPE, self.drain, self.keep_alive, call.headers)
+
+
+def _content(call: Call, body: bytes) -> Content:
+    return Content(body, A2A_JSON, headers=call.headers)
+
+
+async def _body(request: AnyRequest) -> object:
+    check_media_type(request)
+    return read_json(await request.body())
+
+
+async def _optional_body(request: AnyRequest) -> Mapping[str, Any]:
+    body = await request.body()
+    if not body:
+        return {}
+    read = await _body(request)
+    if not isinstance(read, dict):
+        raise InvalidRequest("the body must be an object")
+    return read
+
+
+def _history_length(request: AnyRequest) -> Mapping[str, Any]:
+    """Give the query's `historyLength` (A2A 1.0, 11.5); the last one counts."""
+    given = request.query_params.getall("historyLength", [])
+    return {"historyLength": given[-1]} if given else {}

@@ -1,0 +1,181 @@
+"""
+JSON-RPC on `POST /` (A2A 1.0, 9).
+
+One table names the methods of a protocol version. Another version's table stands beside it: no method has the same
+name in two of them, so the name says which version's codec reads the parameters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Final, NoReturn, TypeAlias
+
+from attrs import evolve, frozen
+
+from opencode_a2a_server.domain.errors import UnsupportedOperation
+
+from .drain import Drain
+from .encode import to_json
+from .errors import Fault, MalformedCall, MethodNotFound, PushNotificationNotSupported
+from .operations import Operations
+from .parameters import SERVED, AnyRequest, Call, check_media_type, read_call
+from .reply import Content, Reply
+from .requests import read_cancel, read_get, read_json, read_send, read_subscribe
+from .sse import Envelope, EventStream, Feed
+
+_log = logging.getLogger(__name__)
+
+RequestId: TypeAlias = str | int | float | None
+Result: TypeAlias = bytes | Feed
+Method: TypeAlias = Callable[[Operations, Call, object], Awaitable[Result]]
+
+
+async def _send(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.send(call, read_send(params))
+
+
+async def _stream(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.stream(call, read_send(params))
+
+
+async def _get(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.get(call, read_get(params))
+
+
+async def _cancel(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.cancel(call, read_cancel(params))
+
+
+async def _subscribe(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.subscribe(call, read_subscribe(params))
+
+
+async def _push(_operations: Operations, _call: Call, _params: object) -> NoReturn:
+    raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
+
+
+async def _list(_operations: Operations, _call: Call, _params: object) -> NoReturn:
+    raise UnsupportedOperation("tasks are not listed here; get one by its id")
+
+
+async def _extended_card(_operations: Operations, _call: Call, _params: object) -> NoReturn:
+    raise UnsupportedOperation("there is no extended agent card; the public one says everything")
+
+
+METHODS: Final[Mapping[str, Method]] = {
+    "SendMessage": _send,
+    "SendStreamingMessage": _stream,
+    "GetTask": _get,
+    "ListTasks": _list,
+    "CancelTask": _cancel,
+    "SubscribeToTask": _subscribe,
+    "CreateTaskPushNotificationConfig": _push,
+    "GetTaskPushNotificationConfig": _push,
+    "ListTaskPushNotificationConfigs": _push,
+    "DeleteTaskPushNotificationConfig": _push,
+    "GetExtendedAgentCard": _extended_card,
+}
+"""The methods of protocol 1.0."""
+
+
+@frozen
+class RpcCall:
+    """A JSON-RPC request; a notification is one to which nobody expects an answer."""
+
+    id: RequestId = None
+    method: str = ""
+    params: object = None
+    notification: bool = False
+
+
+@frozen
+class Rpc:
+    """The endpoint."""
+
+    operations: Operations
+    drain: Drain
+    keep_alive: float
+    methods: Mapping[str, Method] = METHODS
+
+    async def __call__(self, request: AnyRequest) -> Reply:
+        """Answer a call."""
+        called = RpcCall()
+        try:
+            body = await _read(request)
+            called = RpcCall(_id_of(body))
+            called = _checked(body)
+            call = evolve(read_call(request), awaited=not called.notification)
+            result = await self._method(called.method)(self.operations, call, called.params)
+        except Exception as error:  # noqa: BLE001 - JSON-RPC has a shape for every error
+            return _refusal(called, error)
+        return self._reply(called, call, result)
+
+    def _method(self, name: str) -> Method:
+        method = self.methods.get(name)
+        if method is None:
+            raise MethodNotFound(f"there is no method {name[:64]!r} in A2A {', '.join(SERVED)}, which is served here")
+        return method
+
+    def _reply(self, called: RpcCall, call: Call, result: Result) -> Reply:
+        if called.notification:
+            return _NOTHING
+        envelope = _envelope(called.id)
+        if isinstance(result, Feed):
+            return EventStream(result, envelope, self.drain, self.keep_alive, call.headers)
+        return Content(envelope.wrap(result), headers=call.headers)
+
+
+async def _read(request: AnyRequest) -> object:
+    """
+    Read the body.
+
+    Raises:
+        ContentTypeNotSupported, MalformedJson: It is no JSON.
+
+    """
+    check_media_type(request)
+    return read_json(await request.body())
+
+
+def _id_of(body: object) -> RequestId:
+    """Give the id as far as there is one: an error should name what it answers."""
+    found = body.get("id") if isinstance(body, dict) else None
+    return found if isinstance(found, (str, int, float)) and not isinstance(found, bool) else None
+
+
+def _checked(body: object) -> RpcCall:
+    if isinstance(body, list):
+        raise MalformedCall("batches are not supported; send one request at a time")
+    if not isinstance(body, dict):
+        raise MalformedCall("a JSON-RPC request is an object")
+    request_id, method = body.get("id"), body.get("method")
+    if request_id != _id_of(body):
+        raise MalformedCall("id must be a string, a number or null")
+    if body.get("jsonrpc") != "2.0" or not isinstance(method, str):
+        raise MalformedCall('a JSON-RPC request has jsonrpc: "2.0" and a method')
+    return RpcCall(request_id, method, body.get("params", {}), notification="id" not in body)
+
+
+def _refusal(called: RpcCall, error: Exception) -> Reply:
+    """Tell an error: with HTTP's 200, since the call itself was answered, unless it never got as far as that."""
+    fault = Fault.of(error)
+    if fault.internal:
+        _log.error("%s broke", called.method or "a call", exc_info=error)
+    if called.notification:
+        return _NOTHING
+    too_large = fault.row.http == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else HTTPStatus.OK
+    return Content(_envelope(called.id).error(fault), status=status, headers=fault.headers)
+
+
+def _envelope(request_id: RequestId) -> Envelope:
+    return Envelope(
+        error=lambda fault: to_json({"jsonrpc": "2.0", "id": request_id, "error": fault.rpc}),
+        before=b'{"jsonrpc":"2.0","id":' + to_json(request_id) + b',"result":',
+        after=b"}",
+    )
+
+
+_NOTHING: Final = Content(b"", status=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,11 @@
+"""Why a store cannot be opened: found out at the start, and the start's end."""
+
+from __future__ import annotations
+
+
+class StoreUnusable(Exception):
+    """The store cannot be opened as it is; the message says what to do about it."""
+
+
+class SchemaUnknown(StoreUnusable):
+    """The database was made by a newer release, or by another program."""

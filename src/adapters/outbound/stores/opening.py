@@ -1,0 +1,76 @@
+"""Open the stores that a URL names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from opencode_a2a_server.app.ports.bindings import Bindings
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.journal import Journal
+
+from .bindings import StoredBindings
+from .errors import StoreUnusable
+from .journal import LiveJournal
+from .memory import MemoryStorage
+from .sqlite import SqliteStorage
+from .storage import Storage
+from .writer import Pace, Writer
+
+_SQLITE = ("sqlite", "sqlite+aiosqlite")
+
+
+@asynccontextmanager
+async def open_stores(
+    url: str | None, clock: Clock, *, pace: Pace | None = None
+) -> AsyncIterator[tuple[Journal, Bindings]]:
+    """
+    Open the journal and the bindings for as long as the body runs; then what waits is written.
+
+    None keeps them in memory, as does a SQLite URL without a file.
+
+    Raises:
+        StoreUnusable: The URL names no storage we have, or one that cannot be used as it is.
+        JournalUnavailable: The storage cannot be used now.
+
+    """
+    storage = await open_storage(url)
+    try:
+        writer = Writer(storage, clock, pace or Pace())
+        async with LiveJournal(writer) as journal:
+            yield journal, StoredBindings(writer)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await storage.close()
+
+
+async def open_storage(url: str | None) -> Storage:
+    """Open the storage that a URL names."""
+    path = None if url is None else database_path(url)
+    return MemoryStorage() if path is None else await SqliteStorage.open(path)
+
+
+def database_path(url: str) -> Path | None:
+    """
+    Give the file that a URL names, None for memory.
+
+    Raises:
+        StoreUnusable: It names something else.
+
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreUnusable("the database URL cannot be read; it should be like sqlite+aiosqlite:///tasks.db") from None
+    if parsed.drivername not in _SQLITE:
+        raise StoreUnusable(f"there is no store for {parsed.drivername}; use sqlite+aiosqlite:///path/of/the/file")
+    name = (parsed.database or "").removeprefix("file:")
+    options = sorted(set(parsed.query) - {"uri"})
+    if options:
+        raise StoreUnusable(f"the database URL has options that are not known: {', '.join(options)}")
+    return None if name in ("", ":memory:") else Path(name)

@@ -1,0 +1,137 @@
+"""
+What is asked of SQLite: statements of SQLAlchemy Core, compiled once, and the parameters they take.
+
+The driver runs them as they are. What SQLAlchemy would do around each is several changes of threads, and costs more
+than SQLite's own work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from attrs import frozen
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import CompilerElement
+
+from opencode_a2a_server.domain.session import Binding
+
+from .storage import READ_ENTRIES, Head, Snapshot, Standing
+from .tables import BINDINGS, NOT_ENDED, SNAPSHOTS, TASKS, UPDATES
+
+_DIALECT = sqlite.dialect(paramstyle="qmark")
+
+
+@frozen
+class Statement:
+    """A statement as the driver takes it: text, and the order of its parameters."""
+
+    sql: str
+    _names: tuple[str, ...]
+    _constants: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, element: CompilerElement, *columns: str) -> Self:
+        """Compile; an insert says which columns it is given."""
+        compiled = element.compile(dialect=_DIALECT, column_keys=columns or None)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - what else there is, is DDL
+        return cls(compiled.string, tuple(compiled.positiontup or ()), compiled.params)
+
+    def order(self, values: Mapping[str, Any]) -> list[Any]:
+        """Put parameters into the statement's order."""
+        return [values[name] if name in values else self._constants[name] for name in self._names]
+
+
+_TASK = sqlite.insert(TASKS)
+ADD_TASK = Statement.of(
+    _TASK.on_conflict_do_update(index_elements=["id"], set_={"id": _TASK.excluded.id}).returning(TASKS.c.key),
+    *("id", "principal", "context_id", "state", "created_at", "status_at", "seq"),
+)
+STAND = Statement.of(
+    update(TASKS)
+    .where(TASKS.c.key == bindparam("of"))
+    .values(state=bindparam("to"), status_at=bindparam("since"), seq=bindparam("by"))
+)
+_SNAPSHOT = sqlite.insert(SNAPSHOTS)
+KEEP_SNAPSHOT = Statement.of(
+    _SNAPSHOT.on_conflict_do_update(
+        index_elements=["task"], set_={"seq": _SNAPSHOT.excluded.seq, "body": _SNAPSHOT.excluded.body}
+    ),
+    *("task", "seq", "body"),
+)
+_BINDING = sqlite.insert(BINDINGS)
+BIND = Statement.of(
+    _BINDING.on_conflict_do_update(
+        index_elements=["principal", "context_id"],
+        set_={name: _BINDING.excluded[name] for name in ("session_id", "directory", "updated_at")},
+    ),
+    *("principal", "context_id", "session_id", "directory", "updated_at"),
+)
+ADD_UPDATE = Statement.of(
+    sqlite.insert(UPDATES).on_conflict_do_nothing(index_elements=["task", "seq"]), *("task", "seq", "at", "body")
+)
+
+LOAD = Statement.of(
+    select(
+        TASKS.c.key,
+        TASKS.c.context_id,
+        TASKS.c.principal,
+        TASKS.c.created_at,
+        TASKS.c.state,
+        TASKS.c.status_at,
+        TASKS.c.seq,
+        SNAPSHOTS.c.seq,
+        SNAPSHOTS.c.body,
+    )
+    .join_from(TASKS, SNAPSHOTS, SNAPSHOTS.c.task == TASKS.c.key, isouter=True)
+    .where(TASKS.c.id == bindparam("id"))
+)
+UNFINISHED = Statement.of(select(TASKS.c.id).where(text(NOT_ENDED)).order_by(TASKS.c.created_at, TASKS.c.key))
+_WANTED = (
+    UPDATES.c.task == bindparam("task"),
+    UPDATES.c.seq > bindparam("after"),
+    UPDATES.c.seq <= bindparam("upto"),
+)
+SIZES = Statement.of(select(func.length(UPDATES.c.body)).where(*_WANTED).order_by(UPDATES.c.seq).limit(READ_ENTRIES))
+LINES = Statement.of(select(UPDATES.c.seq, UPDATES.c.at, UPDATES.c.body).where(*_WANTED).order_by(UPDATES.c.seq))
+FIND = Statement.of(
+    select(BINDINGS.c.session_id, BINDINGS.c.directory).where(
+        BINDINGS.c.principal == bindparam("principal"), BINDINGS.c.context_id == bindparam("context_id")
+    )
+)
+
+
+def task_row(head: Head, standing: Standing) -> dict[str, Any]:
+    """Give the row of a new task."""
+    return {
+        "id": head.task_id,
+        "principal": head.principal,
+        "context_id": head.context_id,
+        "state": standing.state.value,
+        "created_at": head.created_at,
+        "status_at": standing.at,
+        "seq": standing.seq,
+    }
+
+
+def standing_row(head: Head, standing: Standing) -> dict[str, Any]:
+    """Give what changes in a task's row."""
+    return {"of": head.key, "to": standing.state.value, "since": standing.at, "by": standing.seq}
+
+
+def snapshot_row(head: Head, snapshot: Snapshot) -> dict[str, Any]:
+    """Give the row of a task's snapshot."""
+    return {"task": head.key, "seq": snapshot.seq, "body": snapshot.body}
+
+
+def binding_row(binding: Binding, at: float) -> dict[str, Any]:
+    """Give the row of a binding."""
+    return {
+        "principal": binding.principal,
+        "context_id": binding.context_id,
+        "session_id": binding.session.id,
+        "directory": binding.session.directory,
+        "updated_at": at,
+    }

@@ -1,0 +1,146 @@
+"""The application on a stage: real use cases over a journal in memory, with messages accepted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx
+from attrs import define, field, frozen
+from litestar import Litestar
+
+from opencode_a2a_server.adapters.inbound.a2a.app import create_app
+from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
+from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.operations import Services
+from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
+from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.run_turns import RunTurns
+from opencode_a2a_server.app.usecases.send_message import SendMessage
+from opencode_a2a_server.app.usecases.stream_message import StreamMessage
+from opencode_a2a_server.app.usecases.subscribe import Subscribe
+from opencode_a2a_server.app.usecases.tasks import owned
+from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, TaskId
+from opencode_a2a_server.domain.message import Message, Role, TextPart
+from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
+from tests.fakes.clock import TurnedClock
+from tests.fakes.journal import FakeJournal, FakeLog
+
+TOKEN = "let-me-in"  # noqa: S105 - a test's
+PRINCIPAL = Principal("bearer:a3ee786b5707")
+HEADERS = {"authorization": f"Bearer {TOKEN}", "a2a-version": "1.0"}
+CARD = CardInfo(
+    title="OpenCode",
+    description="A coding agent.",
+    version="1.2.3",
+    public_url="https://agent.example",
+    documentation_url="https://agent.example/docs",
+    modified=1_700_000_000.0,
+)
+
+
+@frozen
+class Turns:
+    """Stands in for the turns: none is under way."""
+
+    stopping: bool = False
+
+    def cancel(self, _task_id: TaskId) -> bool:
+        """Find no turn of this task."""
+        return False
+
+
+@define(eq=False)
+class Accepting:
+    """Stands in for `AcceptMessage`: a message becomes a task, or whatever `answer` says."""
+
+    journal: FakeJournal
+    turns: Turns = field(factory=Turns)
+    answer: Message | Exception | None = None
+    heard: list[Message] = field(factory=list)
+
+    async def __call__(self, principal: Principal, message: Message) -> Accepted | Message:
+        """See `AcceptMessage`."""
+        self.heard.append(message)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            return self.answer
+        if message.task_id is None:
+            log = await self.journal.create(
+                TaskId(f"task-{len(self.journal.logs) + 1}"),
+                TaskSubmitted(message.context_id or ContextId("context-1"), principal, message),
+            )
+        else:
+            log = cast("FakeLog", await owned(self.journal, principal, message.task_id))
+            log.append([MessageReceived(message)])
+        seq = log.task.seq
+        await log.durable()
+        return Accepted(log, seq)
+
+
+@define(eq=False)
+class Stage:
+    """Everything a test touches."""
+
+    clock: TurnedClock = field(factory=TurnedClock)
+    drain: Drain = field(factory=Drain)
+    journal: FakeJournal = field(init=False)
+    accept: Accepting = field(init=False)
+    app: Litestar = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.journal = FakeJournal(self.clock)
+        self.accept = Accepting(self.journal)
+        self.app = create_app(
+            self.services(),
+            card=CARD,
+            authenticate=BearerTokens.of([TOKEN]),
+            drain=self.drain,
+            body_limit=4096,
+        )
+
+    def services(self) -> Services:
+        """Wire the use cases."""
+        accept = cast("AcceptMessage", self.accept)
+        subscribe = Subscribe(self.journal)
+        return Services(
+            send_message=SendMessage(accept),
+            stream_message=StreamMessage(accept, self.journal, subscribe),
+            get_task=GetTask(self.journal),
+            cancel_task=CancelTask(self.journal, cast("RunTurns", self.accept.turns)),
+            subscribe=subscribe,
+        )
+
+    async def begin(self, task_id: str = "task-1", principal: Principal = PRINCIPAL) -> FakeLog:
+        """Have a task."""
+        submitted = TaskSubmitted(ContextId("context-1"), principal, said("hello"))
+        log = await self.journal.create(TaskId(task_id), submitted)
+        await log.durable()
+        return log
+
+    def client(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+        """Give a client of the application."""
+        transport = httpx.ASGITransport(app=cast("Any", self.app))
+        return httpx.AsyncClient(
+            transport=transport, base_url=CARD.public_url, headers=HEADERS if headers is None else headers
+        )
+
+    async def rpc(self, method: str, params: object = None, **more: object) -> Mapping[str, Any]:
+        """Call a method; gives the answer's body."""
+        async with self.client() as client:
+            answer = await client.post("/", json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params, **more})
+        told: Mapping[str, Any] = answer.json()
+        return told
+
+
+def said(text: str, message_id: str = "message-1") -> Message:
+    """Say something as a client."""
+    return Message(MessageId(message_id), Role.USER, (TextPart(text),))
+
+
+def message_json(text: str = "hello", **more: object) -> dict[str, Any]:
+    """Say it in JSON."""
+    return {"messageId": "message-1", "role": "ROLE_USER", "parts": [{"text": text}], **more}

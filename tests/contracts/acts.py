@@ -1,0 +1,68 @@
+"""What the contract of the port `Agent` wants a runtime to do in a turn, whatever the runtime."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+
+@frozen
+class Say:
+    """Say these words, more than one chunk of them."""
+
+    text: str
+
+
+@frozen
+class Reason:
+    """Reason aloud."""
+
+    text: str
+
+
+@frozen
+class RunTool:
+    """Call a tool which succeeds, or fails with `error`."""
+
+    tool: str
+    output: str = ""
+    error: str = ""
+
+
+@frozen
+class AskPermission:
+    """Ask whether something may be done: wait for the verdict, and go on if it may."""
+
+    permission: str
+    pattern: str
+
+
+@frozen
+class AskQuestion:
+    """Ask a question with options, and say what was answered."""
+
+    question: str
+    options: tuple[str, ...]
+
+
+@frozen
+class Delegate:
+    """Have a sub-agent do it."""
+
+    acts: tuple[Act, ...]
+
+
+@frozen
+class Fail:
+    """Fail, with this reason."""
+
+    text: str
+
+
+@frozen
+class Hang:
+    """Do nothing more until aborted."""
+
+
+Act: TypeAlias = Say | Reason | RunTool | AskPermission | AskQuestion | Delegate | Fail | Hang

@@ -1,0 +1,29 @@
+"""The contract of the port `Agent`, for each of its adapters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.contracts.agent import AgentContract, AgentHarness
+from tests.contracts.scripted import scripted_harness
+
+pytestmark = pytest.mark.anyio
+
+HARNESSES: Mapping[str, Callable[[], AbstractAsyncContextManager[AgentHarness]]] = {
+    "scripted": scripted_harness,
+}
+"""One line for each adapter of the port."""
+
+
+@pytest.fixture(params=HARNESSES)
+async def harness(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[AgentHarness]:
+    """Make the adapter under test, ready to be made to do things."""
+    async with HARNESSES[request.param]() as made:
+        yield made
+
+
+class TestAgent(AgentContract):
+    """See `AgentContract`."""

@@ -1,0 +1,101 @@
+"""An agent with the faults that runtimes have, around one without."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt, Readiness
+from opencode_a2a_server.domain.errors import AgentUnreachable
+from opencode_a2a_server.domain.events import Recollection
+from opencode_a2a_server.domain.ids import MessageId, Principal
+from opencode_a2a_server.domain.interrupt import Answer, Interrupt
+from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.session import Session
+
+
+@define(eq=False)
+class FlakyAgent:
+    """
+    The port `Agent`, passing on to another one.
+
+    `raises` says what a method raises instead of working, by its name; `lost` names those that seem to work but do
+    nothing; `done_but` those that work and raise all the same. `calls` is what was called, in order.
+    """
+
+    inner: Agent
+    name: str = "Flaky"
+    raises: dict[str, Exception] = field(factory=dict)
+    lost: set[str] = field(factory=set)
+    done_but: dict[str, Exception] = field(factory=dict)
+    calls: list[str] = field(factory=list)
+
+    def cut_off(self) -> None:
+        """Be out of reach."""
+        gone = AgentUnreachable("no route")
+        self.raises = dict.fromkeys(("open_session", "hear", "prompt", "recall", "answer", "abort"), gone)
+
+    def reach(self) -> None:
+        """Have no faults any more."""
+        self.raises, self.lost, self.done_but = {}, set(), {}
+
+    def check(self, message: Message) -> None:
+        """See `Agent.check`."""
+        self._before("check")
+        self.inner.check(message)
+
+    def new_prompt_id(self) -> MessageId:
+        """See `Agent.new_prompt_id`."""
+        return self.inner.new_prompt_id()
+
+    async def reply(self, principal: Principal, message: Message) -> Message | None:
+        """See `Agent.reply`."""
+        self._before("reply")
+        return await self.inner.reply(principal, message)
+
+    async def open_session(self, title: str) -> Session:
+        """See `Agent.open_session`."""
+        self._before("open_session")
+        return await self.inner.open_session(title)
+
+    def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
+        """See `Agent.hear`."""
+        self._before("hear")
+        return self.inner.hear(session)
+
+    async def prompt(self, prompt: Prompt) -> None:
+        """See `Agent.prompt`."""
+        if self._before("prompt"):
+            await self.inner.prompt(prompt)
+        self._after("prompt")
+
+    async def recall(self, session: Session, prompt: MessageId) -> Recollection:
+        """See `Agent.recall`."""
+        self._before("recall")
+        return await self.inner.recall(session, prompt)
+
+    async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
+        """See `Agent.answer`."""
+        taken = await self.inner.answer(session, interrupt, answer) if self._before("answer") else True
+        self._after("answer")
+        return taken
+
+    async def abort(self, session: Session) -> None:
+        """See `Agent.abort`."""
+        if self._before("abort"):
+            await self.inner.abort(session)
+
+    async def probe(self) -> Readiness:
+        """See `Agent.probe`."""
+        return await self.inner.probe()
+
+    def _before(self, method: str) -> bool:
+        self.calls.append(method)
+        if (error := self.raises.get(method)) is not None:
+            raise error
+        return method not in self.lost
+
+    def _after(self, method: str) -> None:
+        if (error := self.done_but.get(method)) is not None:
+            raise error
