@@ -14,7 +14,7 @@ import structlog
 from opencode_a2a_server.app.container import VERSION
 from opencode_a2a_server.app.container import check as check_service
 from opencode_a2a_server.app.container import serve as serve_service
-from opencode_a2a_server.app.settings import LogFormat, LogSettings, Settings, SettingsError, load_settings
+from opencode_a2a_server.app.settings import LogFormat, LogLevel, LogSettings, Settings, SettingsError, load_settings
 
 EXIT_NOT_READY = 1
 EXIT_SETTINGS = 2
@@ -96,6 +96,9 @@ def _configure_logging(settings: LogSettings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.level.value, force=True)
+    if settings.level is not LogLevel.DEBUG:
+        for chatty in ("httpx", "alembic", "aiosqlite"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

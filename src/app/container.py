@@ -50,6 +50,9 @@ VERSION = metadata.version("opencode-a2a-server")
 _EXIT_SECONDS = 5.0
 """What the end may take besides draining, before the worker is killed."""
 
+_LAST_WORDS_SECONDS = 1.0
+"""For streams to tell the end of the last turns, before those that are still open are told to come back."""
+
 
 class Container(containers.DeclarativeContainer):
     """One service: what it is made of."""
@@ -205,11 +208,14 @@ class Application:
         """Take no new work, give turns their time, then tell the streams."""
         if self._container is None:
             return
-        turns = self._container.turns()
+        turns, drain, clock = self._container.turns(), self._container.drain(), self._container.clock()
         if not await turns.drain(self.settings.server.drain):
             _log.warning("%d turns go on without us; the next start takes them up", turns.active)
         turns.stopping = True
-        self._container.drain().begin()
+        last = clock.monotonic() + (_LAST_WORDS_SECONDS if not turns.active else 0)
+        while drain.listening and clock.monotonic() < last:
+            await clock.sleep(_LAST_WORDS_SECONDS / 20)
+        drain.begin()
 
 
 def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:

@@ -492,8 +492,8 @@ async def test_a_question_is_answered_by_the_number_of_an_option(service: Runnin
 
 
 async def test_subscribing_to_a_running_task_begins_with_the_task(service: RunningService, binding: str) -> None:
-    async with client_of(service, binding, streaming=False) as client:
-        sent = (await send(client, asking("[[text n=60 delay=0.02]]", at_once=True)))[0].task
+    async with client_of(service, binding, streaming=False) as sender, client_of(service, binding) as client:
+        sent = (await send(sender, asking("[[text n=60 delay=0.02]]", at_once=True)))[0].task
         answers = [answer async for answer in client.subscribe(SubscribeToTaskRequest(id=sent.id))]
 
         assert answers[0].HasField("task")

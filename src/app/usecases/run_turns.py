@@ -113,7 +113,7 @@ class RunTurns:
         if task.session is None:  # pragma: no cover - a task halts only in a turn, and a turn has a session
             raise UnsupportedOperation(f"task {task.id} has not begun")
         session, prompt = task.session, self.agent.new_prompt_id()
-        log.append([MessageReceived(message), TurnStarted(session, prompt)])
+        log.append([TurnStarted(session, prompt), MessageReceived(message)])
         self._spawn(log, lambda job: self._prompt(job, session, prompt, message))
 
     def resume(self, log: TaskLog) -> None:
@@ -235,8 +235,10 @@ class RunTurns:
 
     async def _is_unsent(self, job: Job, session: Session, prompt: MessageId) -> bool:
         """Say whether the last life of the service ended between journaling a prompt and sending it."""
-        last = await job.log.read(Seq(job.log.task.seq - 1)).next()
-        if not isinstance(last[-1].update, TurnStarted):
+        last = [entry.update for entry in await job.log.read(Seq(job.log.task.seq - 2)).next()]
+        if isinstance(last[-1], MessageReceived):
+            last.pop()
+        if not isinstance(last[-1], TurnStarted):
             return False
         seen = await self._patiently(job, lambda: self.agent.recall(session, prompt))
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)

@@ -26,6 +26,11 @@ class Drain:
         """Whether the end has begun."""
         return self._began.is_set()
 
+    @property
+    def listening(self) -> int:
+        """How many there are to tell: the streams that are open."""
+        return len(self._listeners)
+
     def begin(self) -> None:
         """Tell everyone; from the event loop's own thread."""
         self._began.set()

@@ -14,6 +14,7 @@ from attrs import frozen
 from litestar import delete, get, post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperation
 
@@ -63,7 +64,7 @@ class Rest:
         call = read_call(request)
         return self._stream(call, await self.operations.stream(call, read_send(await _body(request))))
 
-    async def get_or_follow(self, request: AnyRequest, ref: str) -> Reply:
+    async def get_or_follow(self, request: AnyRequest, ref: FromPath[str]) -> Reply:
         """`GET /tasks/{id}` and, since the proto says GET where the text says POST, `GET /tasks/{id}:subscribe`."""
         task_id, colon, verb = ref.rpartition(":")
         if colon:
@@ -72,7 +73,7 @@ class Rest:
         asked = {"id": verb, **_history_length(request)}
         return _content(call, await self.operations.get(call, read_get(asked)))
 
-    async def cancel_or_follow(self, request: AnyRequest, ref: str) -> Reply:
+    async def cancel_or_follow(self, request: AnyRequest, ref: FromPath[str]) -> Reply:
         """`POST /tasks/{id}:cancel` and `POST /tasks/{id}:subscribe`."""
         task_id, colon, verb = ref.rpartition(":")
         if not colon:

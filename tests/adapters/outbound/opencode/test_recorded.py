@@ -222,15 +222,3 @@ def _cut(stream: bytes, chance: random.Random) -> Iterator[bytes]:
         size = chance.choice((1, 3, 50, 1000, 20_000))
         yield stream[:size]
         stream = stream[size:]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_it_does_not_matter_how_events_are_batched(name: str) -> None:
-    recording, chance = case(name), random.Random(name)  # noqa: S311 - no secret
-    frames = list(recording.frames)
-    for whole in play(recording):
-        driver = Driver(whole.recorded)
-
-        while frames:
-            size = chance.randint(1, 60)
-

@@ -1,0 +1,238 @@
+"""Canceling a task."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from opencode_a2a_server.adapters.outbound.scripted import AskInput, AskPermission, Hang, Say
+from opencode_a2a_server.domain.errors import AgentFault, TaskNotCancelable, TaskNotFound
+from opencode_a2a_server.domain.ids import ContextId
+from opencode_a2a_server.domain.interrupt import PermissionAnswer, Verdict
+from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.updates import CancelRequested
+from tests.app.house import ALICE, BOB, House, status_of, text_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_task_at_work_is_canceled_when_the_abort_shows_its_effect(house: House) -> None:
+    task = await house.begin(Say("so far"), Hang())
+
+    log = await house.after(0, house.cancel(ALICE, task.id))
+
+    assert log.task is task
+    assert (text_of(task), task.state) == ("so far", TaskState.CANCELED)
+    assert all(artifact.closed for artifact in task.artifacts.values())
+
+
+async def test_the_intent_is_durable_before_the_runtime_hears_of_it(house: House) -> None:
+    task = await house.begin(Hang())
+    house.journal.held = True
+    canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
+    await house.clock.turn()
+    assert "abort" not in house.agent.calls
+
+    house.journal.release()
+    await house.clock.turn()
+
+    assert canceling.done()
+    assert house.updates(task, CancelRequested) == [CancelRequested(ALICE)]
+
+
+async def test_a_task_that_waits_for_its_session_is_canceled_at_once(house: House) -> None:
+    await house.begin(Hang())
+    queued = await house.begin(Say("never"))
+
+    await house.after(0, house.cancel(ALICE, queued.id))
+    await house.clock.turn(100)
+
+    assert (text_of(queued), queued.state) == ("", TaskState.CANCELED)
+    assert house.agent.calls.count("prompt") == 1
+
+
+async def test_a_canceled_task_in_the_queue_does_not_hold_up_the_next(house: House) -> None:
+    first = await house.begin(Hang())
+    queued = await house.begin(Say("never"))
+    last = await house.begin(Say("at last"))
+
+    await house.after(0, house.cancel(ALICE, queued.id))
+    await house.after(0, house.cancel(ALICE, first.id))
+
+    assert text_of(last) == "at last"
+
+
+async def test_a_task_whose_session_cannot_be_opened_is_canceled_at_once(house: House) -> None:
+    house.agent.cut_off()
+    task = await house.begin(Say("never"))
+
+    await house.after(0, house.cancel(ALICE, task.id))
+    house.agent.reach()
+    await house.clock.turn(200)
+
+    assert task.state is TaskState.CANCELED
+    assert "prompt" not in house.agent.calls
+
+
+async def test_a_task_that_waits_for_an_answer_is_canceled(house: House) -> None:
+    task = await house.begin(AskPermission("bash"), Say("never"))
+
+    await house.after(0, house.cancel(ALICE, task.id))
+
+    assert (task.state, task.pending) == (TaskState.CANCELED, {})
+
+
+async def test_a_task_that_halted_is_canceled_without_the_runtime(house: House) -> None:
+    task = await house.begin(AskInput("and?"))
+
+    await house.after(0, house.cancel(ALICE, task.id))
+
+    assert task.state is TaskState.CANCELED
+    assert "abort" not in house.agent.calls
+
+
+async def test_a_runtime_that_cannot_be_reached_does_not_keep_a_task_alive(house: House) -> None:
+    task = await house.begin(Say("so far"), Hang())
+    house.agent.cut_off()
+
+    await house.after(30, house.cancel(ALICE, task.id))
+
+    assert task.state is TaskState.CANCELED
+    assert house.agent.calls.count("abort") >= 3
+
+
+async def test_a_runtime_that_refuses_to_abort_does_not_keep_a_task_alive(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.raises["abort"] = AgentFault("no such endpoint")
+
+    await house.after(30, house.cancel(ALICE, task.id))
+
+    assert task.state is TaskState.CANCELED
+
+
+async def test_an_abort_without_effect_is_sent_again_and_then_done_without(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+
+    await house.after(30, house.cancel(ALICE, task.id))
+
+    state, said = status_of(task)
+    assert state is TaskState.CANCELED
+    assert "did not confirm" in said
+    assert house.agent.calls.count("abort") == 3
+
+
+async def test_an_abort_that_got_lost_once_works_the_second_time(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+    canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
+    await house.clock.turn(4)
+    house.agent.reach()
+
+    await house.clock.turn(6)
+
+    assert canceling.done()
+    assert status_of(task) == (TaskState.CANCELED, "")
+
+
+async def test_an_abort_whose_effect_goes_unheard_is_looked_after(house: House) -> None:
+    task = await house.begin(Hang())
+    with house.stage.scripted.lapse():
+        await house.after(10, house.cancel(ALICE, task.id))
+
+    assert task.state is TaskState.CANCELED
+
+
+async def test_two_cancellations_at_once_end_the_same(house: House) -> None:
+    task = await house.begin(Hang())
+
+    logs = await house.after(0, asyncio.gather(house.cancel(ALICE, task.id), house.cancel(ALICE, task.id)))
+
+    assert [log.task.state for log in logs] == [TaskState.CANCELED] * 2
+    assert len(house.updates(task, CancelRequested)) == 1
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_two_cancellations_at_once_of_a_queued_task_end_the_same(house: House, held: bool) -> None:
+    await house.begin(Hang())
+    queued = await house.begin(Say("never"))
+    house.journal.held = held
+    both = asyncio.gather(house.cancel(ALICE, queued.id), house.cancel(ALICE, queued.id))
+    await house.clock.turn()
+
+    house.journal.release()
+    logs = await house.after(1, both)
+
+    assert [log.task.state for log in logs] == [TaskState.CANCELED] * 2
+
+
+async def test_two_cancellations_at_once_of_a_halted_task_end_the_same(house: House) -> None:
+    task = await house.begin(AskInput("and?"))
+
+    logs = await house.after(0, asyncio.gather(house.cancel(ALICE, task.id), house.cancel(ALICE, task.id)))
+
+    assert [log.task.state for log in logs] == [TaskState.CANCELED] * 2
+
+
+async def test_an_ended_task_cannot_be_canceled(house: House) -> None:
+    task = await house.begin(Say("done"))
+
+    with pytest.raises(TaskNotCancelable):
+        await house.cancel(ALICE, task.id)
+
+    assert task.state is TaskState.COMPLETED
+
+
+async def test_a_task_that_ends_while_its_cancellation_is_written_stays_as_it_ended(house: House) -> None:
+    task = await house.begin(AskPermission("bash"), Say("done"))
+    house.journal.held = True
+    canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
+    await house.clock.turn()
+    await house.answer(house.log(task), ALICE, next(iter(task.pending.values())), PermissionAnswer(Verdict.ONCE))
+    await house.clock.turn()
+
+    house.journal.release()
+    await house.clock.turn()
+
+    with pytest.raises(TaskNotCancelable):
+        canceling.result()
+    assert task.state is TaskState.COMPLETED
+
+
+async def test_a_foreign_task_cannot_be_canceled(house: House) -> None:
+    task = await house.begin(Hang())
+
+    with pytest.raises(TaskNotFound):
+        await house.cancel(BOB, task.id)
+
+    assert not task.canceling
+
+
+async def test_a_cancellation_touches_no_other_session(house: House) -> None:
+    task = await house.begin(Hang())
+    other = await house.begin(Hang(), context=ContextId("other"))
+
+    await house.after(0, house.cancel(ALICE, task.id))
+
+    assert other.state is TaskState.WORKING
+
+
+async def test_a_session_is_free_again_after_a_cancellation(house: House) -> None:
+    task = await house.begin(Hang())
+    await house.after(0, house.cancel(ALICE, task.id))
+
+    later = await house.begin(Say("hello"))
+
+    assert text_of(later) == "hello"
+    assert later.session == task.session
+
+
+async def test_who_waits_for_a_cancellation_is_let_go_when_the_service_stops(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+    house.turns.stopping = True
+
+    log = await house.after(1, house.cancel(ALICE, task.id))
+
+    assert (log.task.state, log.task.canceling) == (TaskState.WORKING, True)

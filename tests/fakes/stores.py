@@ -1,0 +1,127 @@
+"""The service's own stores, so that a test can end one life of the service and begin the next."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+from attrs import define, field
+
+from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
+from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
+from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
+from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
+from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
+from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.session import Binding
+
+
+@define(eq=False)
+class WatchedStorage:
+    """
+    A storage in which a test sees what is asked of it, and makes it fail.
+
+    `faults` are raised by the next writes, one each; with `lost` the write takes effect all the same. No write goes
+    through while `gate` is closed.
+    """
+
+    beneath: Storage
+    faults: list[Exception] = field(factory=list)
+    lost: bool = False
+    gate: anyio.Event = field(factory=anyio.Event)
+    writes: list[Batch] = field(factory=list)
+    loads: int = 0
+    reads: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.gate.set()
+
+    def shut(self) -> None:
+        """Let no write through until the gate is set."""
+        self.gate = anyio.Event()
+
+    async def write(self, batch: Batch) -> None:
+        """Write, or fail as told."""
+        await self.gate.wait()
+        if self.faults:
+            if self.lost:
+                await self.beneath.write(batch)
+            raise self.faults.pop(0)
+        await self.beneath.write(batch)
+        self.writes.append(batch)
+
+    async def load(self, task_id: TaskId) -> Stored | None:
+        """Count it."""
+        self.loads += 1
+        return await self.beneath.load(task_id)
+
+    async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
+        """Count it."""
+        self.reads += 1
+        return await self.beneath.read(head, after, upto)
+
+    async def unfinished(self) -> Sequence[TaskId]:
+        """Pass it on."""
+        return await self.beneath.unfinished()
+
+    async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
+        """Pass it on."""
+        return await self.beneath.find(principal, context_id)
+
+    async def probe(self) -> None:
+        """Pass it on."""
+        await self.beneath.probe()
+
+    async def close(self) -> None:
+        """Pass it on."""
+        await self.beneath.close()
+
+
+def full() -> JournalUnavailable:
+    """Give the error of a disk that has no room."""
+    return JournalUnavailable("database or disk is full")
+
+
+@define(eq=False)
+class Life:
+    """One life of the service, as far as it keeps things."""
+
+    journal: LiveJournal
+    bindings: StoredBindings
+    storage: WatchedStorage
+
+
+@define(eq=False)
+class Stores:
+    """Stores of one kind that can be opened again and again; `live` is the present life."""
+
+    clock: Clock
+    kind: str
+    directory: Path
+    pace: Pace = field(factory=Pace)
+    _memory: MemoryStorage = field(factory=MemoryStorage, init=False)
+
+    @property
+    def path(self) -> Path:
+        """Where the database is, if there is one."""
+        return self.directory / "tasks.db"
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[Life]:
+        """Begin a life; leaving it ends it in order."""
+        storage = WatchedStorage(self._memory if self.kind == "memory" else await SqliteStorage.open(self.path))
+        try:
+            writer = Writer(storage, self.clock, self.pace)
+            async with LiveJournal(writer) as journal:
+                yield Life(journal, StoredBindings(writer), storage)
+        finally:
+            await storage.close()
+
+
+KINDS: Sequence[str] = ("memory", "sqlite")
+MakeStores = Callable[[str], Stores]
