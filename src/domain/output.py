@@ -71,6 +71,8 @@ class Output:
                 output.size += _size(artifact.text)
             else:
                 output._whole[part] = told
+                if artifact.kind is BlockKind.TOOL:
+                    output._calls[part] = _state_of(artifact)
         return output
 
     @property
@@ -78,11 +80,9 @@ class Output:
         """Whether some text is not whole."""
         return bool(self._early) or any(not text.block.closed for text in self._texts.values())
 
-    def ran(self, message: MessageId) -> bool:
-        """Say whether a tool call of the message is done."""
-        return any(
-            told.message == message and told.kind is BlockKind.TOOL and told.last for told in self._whole.values()
-        )
+    def calls(self, message: MessageId) -> set[ToolState]:
+        """Say how the tool calls of a message stand."""
+        return {state for part, state in self._calls.items() if self._whole[part].message == message}
 
     # Text
 
@@ -137,7 +137,7 @@ class Output:
     def hear_tool(self, seen: ToolSeen) -> list[Update]:
         """Take a tool call as it stands; output that grows while it runs is shown when it is whole."""
         before = self._whole.get(seen.part)
-        if before is not None and (before.last or seen.state < self._calls.get(seen.part, ToolState.PENDING)):
+        if before is not None and (before.last or seen.state < self._calls[seen.part]):
             return []
         self._calls[seen.part] = seen.state
         told = ArtifactTold(
@@ -217,6 +217,14 @@ class Output:
 
 def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
+def _state_of(artifact: Artifact) -> ToolState:
+    """Read back what `_view` wrote; a call that was withdrawn says nothing, and nothing more comes of it."""
+    match artifact.parts:
+        case (DataPart(data=dict() as view),):
+            return ToolState[str(view["status"]).upper()]
+    return ToolState.ERROR
 
 
 def _view(seen: ToolSeen) -> Mapping[str, Json]:

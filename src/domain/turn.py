@@ -47,6 +47,7 @@ from .events import (
     TextDelta,
     TextSeen,
     ToolSeen,
+    ToolState,
     TurnOver,
 )
 from .ids import MessageId, PartId, Principal, RequestId, SessionId
@@ -66,7 +67,6 @@ _HELD_ENOUGH = 4096
 _ABORTED = "The turn was aborted in OpenCode."
 _CUT = frozenset({"", "tool-calls", "unknown"})
 """How a message ends that another one was to follow."""
-_REJECTIONS = frozenset({"reject", "rejected"})
 _WITHDRAWN = "withdrawn"
 
 _PartTelling = TextSeen | TextDelta | ToolSeen | ContentSeen | PartRemoved | StepFinished
@@ -125,7 +125,6 @@ class Turn:
     _answerers: dict[RequestId, tuple[Principal, str]] = field(factory=dict, init=False)
     _missing: set[RequestId] = field(factory=set, init=False)
     """Interrupts that the last recollection did not show."""
-    _rejected: bool = field(default=False, kw_only=True)
 
     # Whether it is over
     _last: MessageSeen | None = field(default=None, init=False)
@@ -146,7 +145,6 @@ class Turn:
     @classmethod
     def of(cls, task: Task, session: SessionId, prompt: MessageId, limits: Limits) -> Turn:
         """Begin a turn of a task, or go on with one whose updates so far are in the task."""
-        resolutions = {request: resolved.resolution for request, resolved in task.resolved.items()}
         return cls(
             session,
             prompt,
@@ -156,8 +154,7 @@ class Turn:
             output=Output.resumed(session, task.artifacts.values()),
             spent=task.usage or Usage(),
             family={artifact.lane for artifact in task.artifacts.values() if artifact.lane is not None},
-            settled={request for request, resolution in resolutions.items() if resolution != _WITHDRAWN},
-            rejected=not _REJECTIONS.isdisjoint(resolutions.values()),
+            settled={request for request, resolved in task.resolved.items() if resolved.resolution != _WITHDRAWN},
         )
 
     # What the driver asks and says
@@ -408,7 +405,6 @@ class Turn:
             return []
         if resolution != _WITHDRAWN:
             self._settled.add(request)
-        self._rejected = self._rejected or resolution in _REJECTIONS
         by, _ = self._answerers.get(request, (None, ""))
         return [InterruptResolved(request, resolution, by)]
 
@@ -504,20 +500,21 @@ class Turn:
             return self._give_up("OpenCode took the prompt but did not answer it")
         return self._give_up("OpenCode accepted the prompt but never ran it: does the session's directory exist?")
 
-    def _is_final(self, last: MessageSeen) -> bool:
+    @staticmethod
+    def _is_final(last: MessageSeen) -> bool:
         """Whether nothing was to follow this message. One cut short, or a summary, may just not be followed yet."""
-        if not last.completed:
-            return False
-        return last.failure is not None or self._rejected or not (last.finish in _CUT or last.summary)
+        return last.completed and (last.failure is not None or not (last.finish in _CUT or last.summary))
 
     def _conclude(self, last: MessageSeen) -> list[Update]:
         if (failure := self._failure_of(last)) is not None:
             return self._fail(failure)
         if self.canceling and last.finish in _CUT:
             return self.close(TaskState.CANCELED)
-        if not last.finish and not self._output.ran(last.message):  # a shell command has no finish either, but ran
+        ran = self._output.calls(last.message)
+        if not last.finish and ToolState.COMPLETED not in ran:  # a shell command has no finish either, but ran
             return self.close(TaskState.CANCELED, _ABORTED)  # while it waited to try again
-        rejected = self._rejected and last.finish == "tool-calls"
+        # After a call of a tool the model goes on, unless a person said no.
+        rejected = last.finish == "tool-calls" and ToolState.ERROR in ran
         return self.close(TaskState.COMPLETED, "Stopped: the request was rejected." if rejected else "")
 
     def _failure_of(self, last: MessageSeen) -> Failure | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from a2a import types as a2a
 from attrs import evolve
@@ -38,8 +38,8 @@ _STATES_OUT: Final[Mapping[TaskState, str]] = {state: f"TASK_STATE_{state.name}"
 # Parts and messages
 
 
-def part_in(part: a2a.Part) -> Part | None:
-    """Read a part (A2A 1.0, 4.1.6); None if it has no content."""
+def part_in(part: a2a.Part) -> Part:
+    """Read a part (A2A 1.0, 4.1.6)."""
     metadata = _object_in(part.metadata)
     match part.WhichOneof("content"):
         case "text":
@@ -48,9 +48,7 @@ def part_in(part: a2a.Part) -> Part | None:
             return RawPart(part.raw, part.media_type, part.filename, metadata)
         case "url":
             return UrlPart(part.url, part.media_type, part.filename, metadata)
-        case "data":
-            return DataPart(_exact(MessageToDict(part.data)), part.media_type, part.filename, metadata)
-    return None
+    return DataPart(_exact(MessageToDict(part.data)), part.media_type, part.filename, metadata)
 
 
 def part_out(part: Part) -> Told:
@@ -64,16 +62,17 @@ def part_out(part: Part) -> Told:
             content = {"url": part.url}
         case DataPart():
             content = {"data": part.data}
+        case _:
+            assert_never(part)
     return {**content, **_filled(mediaType=part.media_type, filename=part.filename, metadata=part.metadata)}
 
 
 def message_in(message: a2a.Message) -> Message:
-    """Read a message (A2A 1.0, 4.1.4) that was found whole; parts without content are left out."""
-    parts = (part_in(part) for part in message.parts)
+    """Read a message (A2A 1.0, 4.1.4) that was found whole."""
     return Message(
         message_id=MessageId(message.message_id),
         role=ROLES_IN[message.role],
-        parts=tuple(part for part in parts if part is not None),
+        parts=tuple(map(part_in, message.parts)),
         context_id=ContextId(message.context_id) if message.context_id else None,
         task_id=TaskId(message.task_id) if message.task_id else None,
         reference_task_ids=tuple(TaskId(reference) for reference in message.reference_task_ids),

@@ -46,13 +46,9 @@ _HERE: Final = "\ue000"
 """Marks, in a text frame's mould, where the text goes."""
 
 
-def _plain(value: object) -> object:
-    """Take any mapping or sequence for an object or a list."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Sequence):
-        return list(value)
-    raise NotImplementedError(f"{type(value).__name__} is not JSON")
+def _plain(value: Any) -> object:
+    """Take any mapping for an object, and any other collection for a list."""
+    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 _encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
@@ -77,7 +73,7 @@ def _scrubbed(value: Any) -> Any:
         return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, Mapping):
         return {_scrubbed(name): _scrubbed(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence):
         return [_scrubbed(item) for item in value]
     return value
 

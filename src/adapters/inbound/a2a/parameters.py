@@ -30,7 +30,7 @@ SERVED: Final = ("1.0",)
 """Protocol versions, the preferred one first."""
 
 _MEDIA_TYPES: Final = frozenset({"", "application/json", "application/a2a+json"})
-_VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
+_VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)?")
 _CURSOR: Final = re.compile(r"(?P<task>.+):(?P<seq>[0-9]{1,15})")
 
 

@@ -6,7 +6,7 @@ The names are a contract with clients of opencode-a2a-server 0.2 and hold for ev
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from opencode_a2a_server.domain.events import Failure
 from opencode_a2a_server.domain.ids import Seq, TaskId
@@ -104,6 +104,7 @@ def details(interrupt: Interrupt) -> Told:
             }
         case Question():
             return {"questions": [_inquiry(inquiry) for inquiry in interrupt.inquiries]}
+    assert_never(interrupt)
 
 
 def _named(interrupt: Interrupt) -> Told:

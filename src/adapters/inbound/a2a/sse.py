@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -83,8 +84,9 @@ class EventStream(Reply):
         await send(start(HTTPStatus.OK, *_HEADERS, *self.headers))
         async with anyio.create_task_group() as group:
             group.start_soon(_leave, receive, group.cancel_scope)
-            await self._tell(send)
-            await send(piece(b"", more=False))
+            with suppress(OSError):  # how a server may say that nobody is there
+                await self._tell(send)
+                await send(piece(b"", more=False))
             group.cancel_scope.cancel()
 
     async def _tell(self, send: Send) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -49,12 +50,16 @@ class Client:
     """
     Calls by purpose: control calls share one pool, the event feed has its own, so that neither starves the other.
 
-    Every method raises what `errors.reaching` and `errors.check_answer` say.
+    Requests go straight to the transports: what httpx's client adds (cookies, redirects, merging of URLs) is nothing
+    we use, and costs as much as all the rest of a call. Every method raises what `errors.reaching` and
+    `errors.check_answer` say.
     """
 
     address: Address
-    _control: httpx.AsyncClient
-    _feed: httpx.AsyncClient
+    _control: httpx.AsyncBaseTransport
+    _feed: httpx.AsyncBaseTransport
+    _base: str
+    _headers: Mapping[str, str]
 
     @classmethod
     def to(cls, address: Address, transport: httpx.AsyncBaseTransport | None = None) -> Self:
@@ -64,24 +69,18 @@ class Client:
         The transport is aiohttp's: httpx's own parses in Python, one event for each HTTP chunk. OpenCode sends each
         event of its feed as a chunk, so that would cost three times what all the rest of a delta's way costs.
         """
-        auth = None if address.password is None else httpx.BasicAuth(address.username, address.password)
 
-        def pool(connections: int, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        def pool(connections: int) -> httpx.AsyncBaseTransport:
             limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-            return httpx.AsyncClient(
-                base_url=address.url,
-                auth=auth,
-                timeout=timeout,
-                trust_env=False,  # a proxy for the outside must not see what goes over loopback
-                transport=transport or AiohttpTransport(limits=limits, trust_env=False),
-            )
+            # A proxy for the outside must not see what goes over loopback.
+            return AiohttpTransport(limits=limits, trust_env=False)
 
-        # Waiting for a free connection is our queue, not OpenCode's fault: no bound on it.
-        control = httpx.Timeout(address.timeout, pool=None)
         return cls(
             address,
-            pool(address.connections, control),
-            pool(2, httpx.Timeout(address.timeout, read=2.5 * address.heartbeat)),
+            transport or pool(address.connections),
+            transport or pool(2),
+            address.url.rstrip("/"),
+            _identity(address),
         )
 
     async def close(self) -> None:
@@ -169,15 +168,19 @@ class Client:
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the event feed of all directories; gives its bytes as they come."""
+        silence = 2.5 * self.address.heartbeat
+        request = self._request("GET", "/global/event", {}, None, read=silence, accept="text/event-stream")
         with reaching("event feed"):
-            headers = {"accept": "text/event-stream"}
-            async with self._feed.stream("GET", "/global/event", headers=headers) as response:
+            response = await self._feed.handle_async_request(request)
+            try:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
                     check_answer(response, "event feed")
                 if not response.headers.get("content-type", "").startswith("text/event-stream"):
                     raise AgentFault("OpenCode has no event feed at /global/event; OpenCode 1.x is needed")
                 yield response.aiter_raw()
+            finally:
+                await response.aclose()
 
     # The one way out
 
@@ -200,16 +203,44 @@ class Client:
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Json] | None = None
     ) -> httpx.Response:
         what = f"{method} {path}"
+        request = self._request(method, path, query or {}, body)
         with reaching(what):
-            response = await self._control.request(
-                method,
-                path,
-                params=query or None,
-                content=None if body is None else msgspec.json.encode(body),
-                headers=None if body is None else {"content-type": "application/json"},
-            )
+            response = await self._control.handle_async_request(request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
         check_answer(response, what)
         return response
+
+    def _request(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Json] | None,
+        *,
+        read: float | None = None,
+        accept: str = "application/json",
+    ) -> httpx.Request:
+        url = f"{self._base}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._headers, "accept": accept}
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = msgspec.json.encode(body)
+        timeout = self.address.timeout
+        # Waiting for a free connection is our queue, not OpenCode's fault: no bound on it.
+        patience = {"connect": timeout, "read": read or timeout, "write": timeout, "pool": None}
+        return httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": patience})
+
+
+def _identity(address: Address) -> Mapping[str, str]:
+    """Make the headers that each request has."""
+    if address.password is None:
+        return {}
+    credentials = base64.b64encode(f"{address.username}:{address.password}".encode()).decode()
+    return {"authorization": f"Basic {credentials}"}
 
 
 def _safe(identifier: str) -> str:

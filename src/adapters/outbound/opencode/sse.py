@@ -8,6 +8,8 @@ fast path, the rest is correct.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attrs import define, field
 
 LARGEST_FRAME = 16 * 1024 * 1024
@@ -45,9 +47,10 @@ class SseParser:
             chunk = self._skip_mark(chunk)
         if self._after_cr or b"\r" in chunk:
             chunk = self._plain(chunk)
-        if self._line_ended and chunk:
+        if not chunk:
+            return []
+        if self._line_ended:
             chunk = b"\n" + chunk
-            self._line_ended = False
         first, *others = chunk.split(b"\n\n")
         if not others:
             self._keep(first)
@@ -106,6 +109,10 @@ class SseParser:
         elif event.startswith(_FAST) and b"\n" not in event:
             data.append(event[6:])
         else:
-            lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line == b"data" or line[:5] == b"data:"]
-            if lines:
-                data.append(b"\n".join(lines))
+            values = [value for name, _, value in _fields(event) if name == b"data"]
+            if values:
+                data.append(b"\n".join(value.removeprefix(b" ") for value in values))
+
+
+def _fields(event: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    return (line.partition(b":") for line in event.split(b"\n"))

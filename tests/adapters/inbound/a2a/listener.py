@@ -50,14 +50,14 @@ class Listener:
     sent: list[Sent] = field(factory=list, init=False)
     stuck: asyncio.Event | None = field(default=None, init=False)
     """While set, the reader takes nothing more: sending waits for it."""
+    broken: bool = field(default=False, init=False)
+    """Whether the server complains when something is sent."""
     running: asyncio.Task[None] = field(init=False)
     _left: asyncio.Event = field(factory=asyncio.Event, init=False)
     _asked: bool = field(default=False, init=False)
 
     @classmethod
-    async def rpc(
-        cls, app: Litestar, method: str, params: object, *, headers: Mapping[str, str] | None = None
-    ) -> Self:
+    async def rpc(cls, app: Litestar, method: str, params: object, *, headers: Mapping[str, str] | None = None) -> Self:
         """Call a JSON-RPC method that streams."""
         body = json.dumps({"jsonrpc": "2.0", "id": "call-1", "method": method, "params": params}).encode()
         return await cls(app, "POST", "/", body, headers or {}).begin()
@@ -100,6 +100,8 @@ class Listener:
     async def _send(self, message: Sent) -> None:
         if self.stuck is not None:
             await self.stuck.wait()
+        if self.broken:
+            raise BrokenPipeError
         self.sent.append(message)
 
     async def leave(self) -> None:

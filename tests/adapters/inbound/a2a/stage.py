@@ -131,7 +131,9 @@ class Stage:
     async def rpc(self, method: str, params: object = None, **more: object) -> Mapping[str, Any]:
         """Call a method; gives the answer's body."""
         async with self.client() as client:
-            answer = await client.post("/", json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params, **more})
+            answer = await client.post(
+                "/", json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params, **more}
+            )
         told: Mapping[str, Any] = answer.json()
         return told
 

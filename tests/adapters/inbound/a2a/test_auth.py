@@ -29,7 +29,9 @@ def test_the_scheme_has_no_case_and_blanks_do_not_count(value: bytes) -> None:
     assert KNOWN([(b"authorization", value)]).startswith("bearer:")
 
 
-@pytest.mark.parametrize("value", [b"", b"Bearer", b"Bearer ", b"first", b"Basic first", b"Bearer firs", b"Bearer first2"])
+@pytest.mark.parametrize(
+    "value", [b"", b"Bearer", b"Bearer ", b"first", b"Basic first", b"Bearer firs", b"Bearer first2"]
+)
 def test_anything_else_is_nobody(value: bytes) -> None:
     with pytest.raises(Unauthenticated):
         KNOWN([(b"authorization", value)])

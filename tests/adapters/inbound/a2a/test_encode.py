@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import UserList
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from a2a import types as a2a
 from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2a import types as a2a
 from opencode_a2a_server.adapters.inbound.a2a.codec import task_out
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder, Encoders, to_json
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
@@ -119,6 +121,13 @@ def test_halves_of_characters_are_replaced_wherever_they_are() -> None:
     result = encoded(STARTED, told("prt_1", DataPart({"\ud800": ["\udfff", 1]}), kind=BlockKind.TOOL))
 
     assert result["artifactUpdate"]["artifact"]["parts"] == [{"data": {"\ufffd": ["\ufffd", 1]}}]
+
+
+def test_any_mapping_is_an_object_and_any_collection_a_list() -> None:
+    strange = MappingProxyType({"a": UserList(["\ud800", 1]), "b": range(2)})
+
+    assert to_json(strange) == '{"a":["\ufffd",1],"b":[0,1]}'.encode()
+    assert to_json(MappingProxyType({"a": UserList([1])})) == b'{"a":[1]}'
 
 
 def test_an_update_is_encoded_once() -> None:

@@ -47,9 +47,8 @@ ROWS = [
 ]
 INTERNAL = [errors.IllegalTransition("secret"), errors.Refusal("secret"), RuntimeError("secret"), KeyError("secret")]
 
-by_name = pytest.mark.parametrize(
-    ("error", "code", "http", "status", "reason"), ROWS, ids=[type(row[0]).__name__ for row in ROWS]
-)
+Row = tuple[Exception, int, int, str, str]
+by_name = pytest.mark.parametrize("row", ROWS, ids=[type(row[0]).__name__ for row in ROWS])
 internal = pytest.mark.parametrize("error", INTERNAL, ids=lambda error: type(error).__name__)
 
 
@@ -59,9 +58,8 @@ async def rest_answer(stage: Stage, path: str = "/message:send") -> httpx.Respon
 
 
 @by_name
-async def test_json_rpc_says_code_reason_and_words(
-    error: Exception, code: int, http: int, status: str, reason: str
-) -> None:
+async def test_json_rpc_says_code_reason_and_words(row: Row) -> None:
+    error, code, _, _, reason = row
     stage = Stage()
     stage.accept.answer = error
 
@@ -76,9 +74,8 @@ async def test_json_rpc_says_code_reason_and_words(
 
 @by_name
 @pytest.mark.parametrize("path", ["/message:send", "/message:stream"])
-async def test_http_says_status_reason_and_words(
-    error: Exception, code: int, http: int, status: str, reason: str, path: str
-) -> None:
+async def test_http_says_status_reason_and_words(row: Row, path: str) -> None:
+    error, _, http, status, reason = row
     stage = Stage()
     stage.accept.answer = error
 

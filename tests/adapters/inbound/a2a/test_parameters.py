@@ -24,7 +24,7 @@ def test_a_served_version_is_taken_whatever_its_patch(asked: str) -> None:
     check_version(asked)
 
 
-@pytest.mark.parametrize("asked", ["0.3", "0.3.0", "1.1", "2.0", "1", "one", "1.0-beta", "1.0.0.0", "٣.٠"])
+@pytest.mark.parametrize("asked", ["0.3", "0.3.0", "1.1", "2.0", "1", "one", "1.0-beta", "1.0.0.0", "\u0661.\u0660.1"])
 def test_another_version_is_refused(asked: str) -> None:
     with pytest.raises(VersionNotSupported, match=r"served: 1\.0"):
         check_version(asked)

@@ -66,6 +66,11 @@ class Case:
     turns: tuple[RecordedTurn, ...]
     frames: tuple[Heard, ...]
 
+    def first(self, identifier: str) -> int:
+        """The number of the first frame that names something; the first of all if none does."""
+        named = (number for number, heard in enumerate(self.frames) if identifier.encode() in (heard.data or b""))
+        return next(named, 0)
+
     @property
     def expected(self) -> list[list[Json]]:
         """The updates of each turn."""

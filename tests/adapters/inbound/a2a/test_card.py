@@ -1,0 +1,136 @@
+"""The card promises what is served."""
+
+from __future__ import annotations
+
+import pytest
+from a2a import types as a2a
+from a2a.utils.proto_utils import validate_proto_required_fields
+from attrs import evolve
+from google.protobuf.json_format import ParseDict
+
+from opencode_a2a_server.adapters.inbound.a2a.card import Card, agent_card
+from opencode_a2a_server.adapters.inbound.a2a.requests import read_send
+from tests.adapters.inbound.a2a.listener import Listener
+from tests.adapters.inbound.a2a.stage import CARD, Stage, message_json
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/.well-known/agent-card.json"
+
+
+async def test_anybody_gets_the_card() -> None:
+    async with Stage().client({}) as client:
+        answer = await client.get(PATH)
+
+    card = ParseDict(answer.json(), a2a.AgentCard())
+    validate_proto_required_fields(card)
+    assert (card.name, card.version, card.documentation_url) == ("OpenCode", "1.2.3", "https://agent.example/docs")
+    assert [(one.protocol_binding, one.protocol_version, one.url) for one in card.supported_interfaces] == [
+        ("JSONRPC", "1.0", "https://agent.example"),
+        ("HTTP+JSON", "1.0", "https://agent.example"),
+    ]
+    assert all(skill.examples for skill in card.skills)
+
+
+async def test_the_card_is_small_and_may_be_kept() -> None:
+    async with Stage().client({}) as client:
+        answer = await client.get(PATH)
+
+    assert len(answer.content) <= 8 * 1024
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert answer.headers["last-modified"] == "Tue, 14 Nov 2023 22:13:20 GMT"
+
+
+@pytest.mark.parametrize("tag", ["{}", "W/{}", '"x", {}', "*"])
+async def test_who_has_the_card_does_not_get_it_again(tag: str) -> None:
+    async with Stage().client({}) as client:
+        etag = (await client.get(PATH)).headers["etag"]
+
+        answer = await client.get(PATH, headers={"if-none-match": tag.format(etag)})
+
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if-none-match": '"x"'}, 200),
+        ({"if-modified-since": "Tue, 14 Nov 2023 22:13:20 GMT"}, 304),
+        ({"if-modified-since": "Tue, 14 Nov 2023 22:13:19 GMT"}, 200),
+        ({"if-modified-since": "some day"}, 200),
+        ({"if-none-match": '"x"', "if-modified-since": "Tue, 14 Nov 2023 22:13:20 GMT"}, 200),
+    ],
+)
+async def test_who_has_another_card_gets_this_one(headers: dict[str, str], status: int) -> None:
+    async with Stage().client({}) as client:
+        answer = await client.get(PATH, headers=headers)
+
+    assert answer.status_code == status
+
+
+async def test_head_gets_the_headers_of_the_card() -> None:
+    async with Stage().client({}) as client:
+        head, card = await client.head(PATH), await client.get(PATH)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == card.headers
+
+
+def test_a_card_without_date_and_documentation_says_nothing_of_them() -> None:
+    card = Card.of(evolve(CARD, modified=0.0, documentation_url=""))
+
+    assert b"documentationUrl" not in card.body
+    assert b"last-modified" not in dict(card.headers)
+    assert card.reply(None, "Tue, 14 Nov 2023 22:13:20 GMT").status == 200
+
+
+def test_the_same_card_has_the_same_tag() -> None:
+    assert Card.of(CARD).etag == Card.of(CARD).etag != Card.of(evolve(CARD, version="2")).etag
+
+
+async def test_both_interfaces_answer() -> None:
+    stage = Stage()
+    await stage.begin()
+    card = agent_card(CARD)
+
+    async with stage.client() as client:
+        for interface in card.supported_interfaces:
+            call = {"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": "task-1"}}
+            rpc = interface.protocol_binding == "JSONRPC"
+            headers = {"a2a-version": interface.protocol_version}
+            path = interface.url if rpc else f"{interface.url}/tasks/task-1"
+            answer = await client.request("POST" if rpc else "GET", path, json=call if rpc else None, headers=headers)
+            told = answer.json()["result"] if rpc else answer.json()
+            assert told["id"] == "task-1"
+
+
+async def test_what_the_card_says_of_capabilities_is_so() -> None:
+    stage = Stage()
+    await stage.begin()
+    card = agent_card(CARD)
+
+    listener = await Listener.rpc(stage.app, "SubscribeToTask", {"id": "task-1"})
+    push = await stage.rpc("ListTaskPushNotificationConfigs", {"taskId": "task-1"})
+    extended = await stage.rpc("GetExtendedAgentCard", {})
+
+    assert card.capabilities.streaming == listener.answer_headers["content-type"].startswith("text/event-stream")
+    assert card.capabilities.push_notifications == ("result" in push)
+    assert card.capabilities.extended_agent_card == ("result" in extended)
+    assert not any(extension.required for extension in card.capabilities.extensions)
+    await listener.leave()
+
+
+async def test_the_scheme_of_the_card_is_what_is_asked_for() -> None:
+    scheme = agent_card(CARD).security_schemes["bearerAuth"].http_auth_security_scheme.scheme
+
+    async with Stage().client({}) as client:
+        answer = await client.get("/health")
+
+    assert answer.headers["www-authenticate"].lower() == scheme
+
+
+@pytest.mark.parametrize("mode", agent_card(CARD).default_output_modes)
+def test_each_output_mode_of_the_card_is_made(mode: str) -> None:
+    asked = {"message": message_json(), "configuration": {"acceptedOutputModes": [mode]}}
+
+    assert read_send(asked).message.text == "hello"
