@@ -65,9 +65,10 @@ def _names(states_: frozenset[TaskState]) -> str:
 
 def error_table() -> str:
     """List what each refusal is on the wire."""
-    lines = ["| reason | JSON-RPC | HTTP | status | when |", "|---|---|---|---|---|"]
-    for row in errors.rows():
-        lines.append(f"| `{row.reason}` | {row.code} | {row.http} | `{row.status}` | {row.when} |")
+    lines = ["| reason | JSON-RPC | HTTP | status | meaning |", "|---|---|---|---|---|"]
+    for refusal, row in sorted(errors.TABLE.items(), key=lambda item: -item[1].code):
+        meaning = (refusal.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| `{row.reason}` | {row.code} | {row.http} | `{row.status}` | {meaning} |")
     return "\n".join(lines)
 
 

@@ -178,7 +178,7 @@ class RealOpenCode:
             self._running = subprocess.Popen(  # noqa: S603 (the binary which we installed)
                 command,
                 cwd=self.workspace,
-                env=_environment(self),
+                env=environment_of(self),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -281,7 +281,7 @@ def _config(opencode: RealOpenCode) -> dict[str, Any]:
     return {**config, **opencode.config}
 
 
-def _environment(opencode: RealOpenCode) -> dict[str, str]:
+def environment_of(opencode: RealOpenCode) -> dict[str, str]:
     root = opencode.root
     environment = {
         "PATH": os.pathsep.join((os.environ.get("PATH", os.defpath), str(root / "bin"))),

@@ -1,0 +1,121 @@
+"""What the documents show is run, as a reader would run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.service import RunningService
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (DOCS / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[RunningService]:
+    with RunningService({"A2A_RUNTIME": "scripted"}) as service:
+        yield service
+
+
+def run(command: list[str], service: RunningService, cwd: Path) -> str:
+    environment = os.environ | {"A2A_URL": service.url, "A2A_BEARER_TOKEN": service.token}
+    done = subprocess.run(
+        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_the_code_knows_best_is_up_to_date_in_the_documents() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "ops" / "docs.py", "--check"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    for document in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8")):
+            assert target.startswith("https:") or (document.parent / target).exists(), f"{document}: {target}"
+
+
+@pytest.mark.e2e
+def test_the_curl_lines_of_the_quickstart_work(service: RunningService, tmp_path: Path) -> None:
+    sent = httpx.post(
+        f"{service.url}/message:send",
+        headers=service.headers,
+        json={"message": {"messageId": "0", "role": "ROLE_USER", "parts": [{"text": "hello"}]}},
+        trust_env=False,
+    ).json()["task"]
+    lines = [block for block in blocks("quickstart.md", "bash") if "curl" in block]
+
+    for line in lines:
+        script = line.replace("http://127.0.0.1:8000", service.url)
+        script = re.sub(r"\bTASK\b", sent["id"], script).replace("CONTEXT", sent["contextId"])
+        told = run(["bash", "-c", script.replace("curl ", "curl --fail-with-body --silent --show-error ")], service, tmp_path)
+        assert "TASK_STATE_COMPLETED" in told
+
+    assert len(lines) == 3
+
+
+@pytest.mark.e2e
+def test_the_python_example_of_the_quickstart_works(service: RunningService, tmp_path: Path) -> None:
+    (example,) = blocks("quickstart.md", "python")
+
+    assert "What is in this project?" in run([sys.executable, "-c", example], service, tmp_path)
+
+
+@pytest.mark.e2e
+def test_the_first_frames_of_a_stream_are_as_the_protocol_says(service: RunningService) -> None:
+    body = {"message": {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": "hello"}]}}
+    with service.stream("/message:stream", body) as stream:
+        frames = list(stream)
+
+    assert "task" in frames[0][1]
+    assert frames[-1][1]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert frames[-1][0].startswith(frames[0][1]["task"]["id"])
+
+
+@pytest.mark.e2e
+def test_the_client_example_of_how_to_embed_works(service: RunningService, tmp_path: Path) -> None:
+    example, _ = blocks("how-to/embed.md", "python")
+
+    assert run([sys.executable, "-W", "error", "-c", example], service, tmp_path) == "['That needs a permission.', 'Deployed.']\n"
+
+
+@pytest.mark.e2e
+def test_the_runtime_example_of_how_to_embed_serves(tmp_path: Path) -> None:
+    _, example = blocks("how-to/embed.md", "python")
+    (tmp_path / "greeter.py").write_text(example, encoding="utf-8")
+
+    settings = {"A2A_RUNTIME": "greeter:factory", "GREETING": "Good morning.", "PYTHONPATH": str(tmp_path)}
+    with RunningService(settings) as service:
+        assert "Good morning." in answer_of(service, "hello")
+
+
+@pytest.mark.e2e
+def test_the_script_example_of_how_to_embed_plays(tmp_path: Path) -> None:
+    (script,) = blocks("how-to/embed.md", "toml")
+    (tmp_path / "script.toml").write_text(script, encoding="utf-8")
+
+    with RunningService({"A2A_RUNTIME": "scripted", "A2A_SCRIPT": str(tmp_path / "script.toml")}) as service:
+        assert "I don't know that one." in answer_of(service, "hello")
+        assert "TASK_STATE_INPUT_REQUIRED" in answer_of(service, "deploy it")
+
+
+def answer_of(service: RunningService, text: str) -> str:
+    body = {"message": {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": text}]}}
+    return httpx.post(f"{service.url}/message:send", headers=service.headers, json=body, trust_env=False).text
