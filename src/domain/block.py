@@ -61,8 +61,7 @@ class TextBlock:
             if self._ahead.startswith(text):
                 self._ahead = self._ahead[len(text) :]
                 return ""
-            if text.startswith(self._ahead):
-                text = text[len(self._ahead) :]
+            text = text.removeprefix(self._ahead)
             self._ahead = ""
         return self._tell(text)
 

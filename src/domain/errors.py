@@ -25,7 +25,7 @@ Every refusal, one tree.
 from __future__ import annotations
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, named for what it says
+class Refusal(Exception):
     """We say no; the message says why and what the caller can do."""
 
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from .ids import ContextId, MessageId, TaskId
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value that any encoding can carry."""
 
 

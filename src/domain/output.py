@@ -54,7 +54,9 @@ class Output:
     _early: dict[PartId, list[str]] = field(factory=dict, init=False)
     """Deltas that came before their block."""
     _holed: set[PartId] = field(factory=set, init=False)
-    """Blocks that have not begun and of which deltas may be lost."""
+    """Blocks that have not begun and of which deltas are lost."""
+    _lossy: bool = field(default=False, init=False)
+    """Whether there may be blocks of which we know nothing."""
 
     @classmethod
     def resumed(cls, session: SessionId, artifacts: Iterable[Artifact]) -> Self:
@@ -63,7 +65,13 @@ class Output:
         for artifact in artifacts:
             part = PartId(artifact.id)
             told = ArtifactTold(
-                artifact.id, artifact.kind, artifact.parts, artifact.message, artifact.lane, artifact.name, artifact.closed
+                artifact.id,
+                artifact.kind,
+                artifact.parts,
+                artifact.message,
+                artifact.lane,
+                artifact.name,
+                artifact.closed,
             )
             if artifact.kind in _KINDS.values():
                 block = TextBlock.resumed(artifact.text, closed=artifact.closed)
@@ -99,12 +107,10 @@ class Output:
         return [TextAppended(ArtifactId(delta.part), more) if text.begun else text.begin(more)]
 
     def hear_text(self, seen: TextSeen, *, recalled: bool = False, hidden: bool = False) -> list[Update]:
-        """Take a block's text as it stands. When it is only `recalled`, its deltas may have been missed."""
+        """Take a block's text as it stands; when it is only `recalled`, its deltas may have been missed."""
         text = self._texts.get(seen.part)
         if text is None:
-            text = self._texts[seen.part] = self._begin(seen, torn=recalled)
-        elif not (recalled or text.begun or seen.text or seen.part in self._holed):
-            text.block.torn = False  # recalled first, but now heard from its very beginning
+            text = self._texts[seen.part] = self._begin(seen, torn=recalled and self._lossy)
         text.block.closed = text.block.closed or hidden
         updates = self._show(text, text.block.snapshot(seen.text, closed=seen.closed))
         if early := self._early.pop(seen.part, None):
@@ -204,12 +210,15 @@ class Output:
 
     def tear(self) -> None:
         """Trust no open block any more: deltas may be lost."""
-        for part, text in self._texts.items():
+        self._lossy = True
+        for text in self._texts.values():
             text.block.torn = not text.block.closed
-            if text.block.torn and not text.begun:
-                self._holed.add(part)
         self._holed.update(self._early)
         self._early.clear()
+
+    def mend(self) -> None:
+        """Everything there is was recalled: a block that comes to be from now on is heard from its beginning."""
+        self._lossy = False
 
     def _lane(self, session: SessionId) -> SessionId | None:
         return None if session == self.session else session

@@ -249,7 +249,7 @@ class Turn:
             case Answered():
                 return self._settle(event.request, event.resolution)
             case TurnOver():
-                return self.close(event.state, event.text) if event.session in self._family else []
+                return self.close(event.state, event.text) if event.session == self.session else []
             case Gap():
                 return self._tear()
             case Recollection():
@@ -307,9 +307,7 @@ class Turn:
     def _follow(self, seen: MessageSeen, known: MessageSeen | None) -> None:
         """Keep the last answer: the youngest, and of two as young the one that was told of later."""
         last = self._last
-        if last is None or seen.message == last.message or seen.created > last.created:
-            self._last = seen
-        elif known is None and seen.created == last.created:
+        if last is None or seen.message == last.message or (seen.created, known is None) > (last.created, False):
             self._last = seen
 
     def _disown(self, message: MessageId) -> None:
@@ -326,7 +324,7 @@ class Turn:
 
     # Parts
 
-    def _hear_part(self, event: _PartTelling) -> list[Update]:
+    def _hear_part(self, event: _PartTelling) -> list[Update]:  # noqa: PLR0911 - one line for each kind of event
         if event.session not in self._family:
             return []
         if event.message is not None and event.message not in self._answers:
@@ -440,6 +438,7 @@ class Turn:
         if not seen.known:
             return self._give_up("OpenCode no longer has the session")
         updates = [update for telling in seen.told for update in self._hear_again(telling)]
+        self._output.mend()
         if self.outcome is not None:
             return updates
         resting = self.session not in seen.busy
@@ -492,13 +491,14 @@ class Turn:
             return []
         if last is not None and last.completed:
             return self._conclude(last)
-        if self._failure is not None:
-            return self._fail(self._failure)
-        if last is not None:
-            return self._give_up("OpenCode stopped in mid-turn (was it restarted?): what it had not finished is lost")
+        return self._fail(self._failure) if self._failure is not None else self._give_up(self._what_is_missing())
+
+    def _what_is_missing(self) -> str:
+        if self._last is not None:
+            return "OpenCode stopped in mid-turn (was it restarted?): what it had not finished is lost"
         if self._since is not None:
-            return self._give_up("OpenCode took the prompt but did not answer it")
-        return self._give_up("OpenCode accepted the prompt but never ran it: does the session's directory exist?")
+            return "OpenCode took the prompt but did not answer it"
+        return "OpenCode accepted the prompt but never ran it: does the session's directory exist?"
 
     @staticmethod
     def _is_final(last: MessageSeen) -> bool:

@@ -31,7 +31,7 @@ from opencode_a2a_server.domain.message import Message, RawPart, Role, TextPart
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import BlockKind
-from tests.contracts.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
+from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
 from tests.contracts.follower import Fold, Follower, following, listening, prompt_of
 
 _YES = PermissionAnswer(Verdict.ONCE)

@@ -8,11 +8,13 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.contracts.agent import AgentContract, AgentHarness
+from tests.contracts.opencode import opencode_harness
 from tests.contracts.scripted import scripted_harness
 
 pytestmark = pytest.mark.anyio
 
 HARNESSES: Mapping[str, Callable[[], AbstractAsyncContextManager[AgentHarness]]] = {
+    "opencode": opencode_harness,
     "scripted": scripted_harness,
 }
 """One line for each adapter of the port."""

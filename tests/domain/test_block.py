@@ -69,7 +69,9 @@ def test_whatever_was_told_the_whole_text_settles_it(told: list[tuple[str, str]]
 
 
 @given(tellings(), st.data())
-def test_resumed_anywhere_the_reader_gets_the_rest(telling: tuple[str, list[tuple[str, str]]], data: st.DataObject) -> None:
+def test_resumed_anywhere_the_reader_gets_the_rest(
+    telling: tuple[str, list[tuple[str, str]]], data: st.DataObject
+) -> None:
     text, told = telling
     block, reader = TextBlock(), Reader()
     left = data.draw(st.integers(0, len(told)))

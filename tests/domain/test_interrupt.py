@@ -52,7 +52,18 @@ def test_clear_words_answer_a_permission(text: str, answer: Answer) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "maybe", "yes but only this file", "yes: carefully", "always: x", "no, use git", "1", "yes\nno", "not yes"],
+    [
+        "",
+        " ",
+        "maybe",
+        "yes but only this file",
+        "yes: carefully",
+        "always: x",
+        "no, use git",
+        "1",
+        "yes\nno",
+        "not yes",
+    ],
 )
 def test_ambiguous_text_never_approves(text: str) -> None:
     with pytest.raises(AmbiguousAnswer, match="Permission needed: bash"):

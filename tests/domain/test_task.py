@@ -4,7 +4,16 @@ import pytest
 
 from opencode_a2a_server.domain.errors import IllegalTransition
 from opencode_a2a_server.domain.events import Failure
-from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import (
+    ArtifactId,
+    ContextId,
+    MessageId,
+    Principal,
+    RequestId,
+    Seq,
+    SessionId,
+    TaskId,
+)
 from opencode_a2a_server.domain.interrupt import Permission
 from opencode_a2a_server.domain.message import DataPart, Message, Role, TextPart
 from opencode_a2a_server.domain.session import Directory, Session
@@ -106,13 +115,19 @@ def test_what_was_said_with_a_status_becomes_history_with_the_next_one() -> None
 def test_an_interrupt_requires_input_until_all_are_resolved() -> None:
     task = tell(begun(), [InterruptRaised(permission(1)), InterruptRaised(permission(2))])
 
-    assert task.state is TaskState.INPUT_REQUIRED
-    assert task.status.parts == (TextPart(permission(2).prompt),)
-    tell(task, [InterruptResolved(RequestId("per_2"), "once", ALICE)])
-    assert task.state is TaskState.INPUT_REQUIRED
-    assert task.status.parts == (TextPart(permission(1).prompt),)
-    tell(task, [InterruptResolved(RequestId("per_1"), "reject")])
-    assert task.state is TaskState.WORKING
+    states = [(task.state, task.status.parts)]
+    for resolved in (
+        InterruptResolved(RequestId("per_2"), "once", ALICE),
+        InterruptResolved(RequestId("per_1"), "reject"),
+    ):
+        tell(task, [resolved])
+        states.append((task.state, task.status.parts))
+
+    assert states == [
+        (TaskState.INPUT_REQUIRED, (TextPart(permission(2).prompt),)),
+        (TaskState.INPUT_REQUIRED, (TextPart(permission(1).prompt),)),
+        (TaskState.WORKING, ()),
+    ]
     assert not task.pending
     assert {request: resolved.by for request, resolved in task.resolved.items()} == {"per_1": None, "per_2": "alice"}
 
@@ -181,7 +196,7 @@ def test_a_task_is_submitted_once() -> None:
 
 
 def test_the_same_journal_gives_the_same_task() -> None:
-    updates = [
+    updates: list[Update] = [
         TurnStarted(Session(SessionId("s"), Directory("/w")), PROMPT),
         text("a"),
         TextAppended(A, "b"),

@@ -39,6 +39,8 @@ class FakeLog:
 
     def append(self, updates: Sequence[Update]) -> Seq:
         """See `TaskLog.append`."""
+        if self.journal.full:
+            raise JournalUnavailable("too much waits for the store")
         now = self.journal.clock.now()
         entries = [Entry(Seq(self.task.seq + number), now, update) for number, update in enumerate(updates, 1)]
         FakeLog.of(self.journal, self.task.id, [*self.entries, *entries])  # all or nothing
@@ -103,17 +105,24 @@ class FakeReader:
 
 @define(eq=False)
 class FakeJournal:
-    """The port `Journal`. `held` keeps anything from becoming durable, `broken` says so to who waits."""
+    """
+    The port `Journal`.
+
+    `held` keeps anything from becoming durable, `broken` says so to who waits; when it is `full`, nothing is added.
+    """
 
     clock: Clock
     held: bool = False
     broken: bool = False
+    full: bool = False
     logs: dict[TaskId, FakeLog] = field(factory=dict)
 
     async def create(self, task_id: TaskId, submitted: TaskSubmitted) -> FakeLog:
         """See `Journal.create`."""
         if task_id in self.logs:
             raise IllegalTransition(f"task {task_id} was submitted twice")
+        if self.full:
+            raise JournalUnavailable("too much waits for the store")
         first = Entry(Seq(1), self.clock.now(), submitted)
         log = self.logs[task_id] = FakeLog(self, [first], Task.submitted(task_id, first))
         asyncio.get_running_loop().call_soon(log.keep)
@@ -135,7 +144,7 @@ class FakeJournal:
 
     def release(self) -> None:
         """Hold no longer: all becomes durable."""
-        self.held = self.broken = False
+        self.held = self.broken = self.full = False
         for log in self.logs.values():
             log.keep()
 

@@ -10,7 +10,7 @@ from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt, names_interrupt
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.tasks import owned
-from opencode_a2a_server.domain.errors import ContextMismatch, Draining, TaskIsBusy, TaskIsTerminal
+from opencode_a2a_server.domain.errors import ContextMismatch, Draining, JournalUnavailable, TaskIsBusy, TaskIsTerminal
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message
 from opencode_a2a_server.domain.updates import TaskSubmitted
@@ -66,8 +66,12 @@ class AcceptMessage:
             task_id, TaskSubmitted(context_id, principal, _placed(message, task_id, context_id))
         )
         seq = log.task.seq
-        await log.durable(seq)
-        self.turns.start(log, message)
+        self.turns.start(log, message)  # before anything is awaited: a sender who goes away leaves no task behind
+        try:
+            await log.durable(seq)
+        except JournalUnavailable:
+            self.turns.cancel(task_id)
+            raise
         return Accepted(log, seq)
 
     async def _continue(self, principal: Principal, message: Message, task_id: TaskId) -> Accepted:
@@ -79,11 +83,13 @@ class AcceptMessage:
             )
         if task.state.terminal:
             raise TaskIsTerminal(f"task {task_id} is {task.state.value}; send the message without a taskId to go on")
+        if task.canceling:
+            raise TaskIsBusy(f"task {task_id} is being canceled")
         seq = task.seq
         placed = _placed(message, task_id, task.context_id)
         if task.pending or names_interrupt(task, placed):
             await self.answer.by_message(log, principal, placed)
-        elif task.state.interrupted and not task.canceling:
+        elif task.state.interrupted:
             self.turns.go_on(log, placed)
         else:
             raise TaskIsBusy(f"task {task_id} works on another message; wait for its end, or cancel it")

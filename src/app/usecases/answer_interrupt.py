@@ -73,10 +73,12 @@ class AnswerInterrupt:
             if _is_answered(log.task, job, interrupt.id, answer):
                 return
             if job is not None and job.turn is not None:
-                job.turn.answering(interrupt.id, principal)
-            taken = await self.agent.answer(session, interrupt, answer)
-            if job is not None:
-                job.doubt()  # the effect counts, and may go unheard
+                job.turn.answering(interrupt.id, principal, resolution_of(answer))
+            try:
+                taken = await self.agent.answer(session, interrupt, answer)
+            finally:
+                if job is not None:
+                    job.doubt()  # the effect counts, and may go unheard
             if not taken:
                 raise AlreadyAnswered(f"{interrupt.id} is no longer waiting for an answer")
             if job is not None:
@@ -120,9 +122,10 @@ def _is_answered(task: Task, job: Job | None, request: RequestId, answer: Answer
     resolved = task.resolved.get(request)
     if given is None and resolved is None:
         return False
-    if (given is not None and given.answer == answer) or (
-        resolved is not None and _said(answer) == resolved.resolution
-    ):
+    if given is not None and given.answer == answer:
+        return True
+    says_all = not isinstance(answer, QuestionAnswer)  # of a question, a resolution does not tell the answers
+    if resolved is not None and says_all and resolved.resolution == resolution_of(answer):
         return True
     by = given.by if given is not None else resolved.by if resolved is not None else None
     who = f" by {by}" if by else ""
@@ -130,15 +133,15 @@ def _is_answered(task: Task, job: Job | None, request: RequestId, answer: Answer
     raise AlreadyAnswered(f"{request} was answered before{who}: {what}")
 
 
-def _said(answer: Answer) -> str:
-    """Give the answer as a resolution would say it, empty where a resolution does not say enough."""
+def resolution_of(answer: Answer) -> str:
+    """Give the word for an interrupt that was answered so."""
     match answer:
         case PermissionAnswer(verdict):
             return verdict.value
+        case QuestionAnswer():
+            return "replied"
         case QuestionDismissed():
             return "rejected"
-        case QuestionAnswer():
-            return ""
 
 
 def _read_reply(data: Json) -> Answer:

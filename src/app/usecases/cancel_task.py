@@ -39,7 +39,6 @@ class CancelTask:
             raise TaskNotCancelable(f"task {task_id} is {task.state.value} already")
         if not task.canceling:
             log.append([CancelRequested(principal)])
-            await log.durable()
         if not self.turns.cancel(task_id) and not task.state.terminal:
             log.append([StatusChanged(TaskState.CANCELED)])
         reader = log.read(task.seq)

@@ -12,14 +12,14 @@ from attrs import define, field, frozen
 from opencode_a2a_server.app.ports.agent import Agent, Hearing
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import TaskLog
-from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal
+from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.events import Event, Failure, Gap
 from opencode_a2a_server.domain.ids import Principal, RequestId
 from opencode_a2a_server.domain.interrupt import Answer
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
-from opencode_a2a_server.domain.updates import StatusChanged
+from opencode_a2a_server.domain.updates import StatusChanged, Update
 
 _log = logging.getLogger(__name__)
 
@@ -74,10 +74,10 @@ class Job:
         """Stop it: at once if it has not begun, else by way of the runtime."""
         if self.log.task.state.terminal:
             return
-        self.canceled.set()
         if self.turn is None:
             self.log.append([StatusChanged(TaskState.CANCELED)])
-        elif self.hearing is not None:
+        self.canceled.set()
+        if self.turn is not None and self.hearing is not None:
             self.turn.cancel()
             self.hearing.wake()
 
@@ -86,6 +86,18 @@ class Job:
         if self.turn is not None and self.turn.outcome is None and self.hearing is not None:
             self.turn.doubtful = True
             self.hearing.wake()
+
+
+async def keep(log: TaskLog, updates: Sequence[Update], clock: Clock, pause: float) -> None:
+    """Append to a task's journal, however long the store takes until it has room; nothing once the task has ended."""
+    while not log.task.state.terminal:
+        try:
+            log.append(updates)
+        except JournalUnavailable as full:
+            _log.warning("task %s waits for the store: %s", log.task.id, full)
+            await clock.sleep(pause)
+        else:
+            return
 
 
 @define(eq=False)
@@ -113,6 +125,8 @@ class FollowTurn:
     """When the runtime last said or showed anything."""
     _deadline: float | None = field(default=None, init=False)
     _quiet: float = field(default=0.0, init=False)
+    _faults: int = field(default=0, init=False)
+    """How often in a row the runtime could not be asked."""
     _aborts: int = field(default=0, init=False)
     _aborted_at: float = field(default=0.0, init=False)
 
@@ -131,7 +145,7 @@ class FollowTurn:
             return
         events = await self._hear()
         if events is not None:
-            self._take(events)
+            await self._take(events)
         if self.turn.outcome is not None:
             return
         if reason := self._passed():
@@ -154,23 +168,30 @@ class FollowTurn:
                 self._deadline += self._now() - began
 
     def _patience(self) -> float:
+        if self._faults:
+            most = self.pace.abort if self._aborts else self.pace.retry_most
+            return min(self.pace.retry * float(2 ** (self._faults - 1)), most)
         if self.turn.doubtful:
             return self.pace.settle
         if self._aborts:
             return self.pace.abort
         return self.pace.waiting if self.turn.pending else self._quiet
 
-    def _take(self, events: Sequence[Event]) -> None:
+    async def _take(self, events: Sequence[Event]) -> None:
         """Take what was heard. Who hears only gaps hears nothing for now, and looks more often."""
         if events:
             deaf = all(type(event) is Gap for event in events)
             self._quiet = self.pace.first_look if deaf else self.pace.quiet
-            self._tell(events)
+            await self._tell(events)
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    async def _tell(self, events: Sequence[Event]) -> None:
+        """Journal what comes of events. A store without room holds up the turn: what it says meanwhile is kept."""
         self._contact = self._now()
         if updates := self.turn.receive_all(events):
-            self.job.log.append(updates)
+            await self._keep(updates)
+
+    async def _keep(self, updates: Sequence[Update]) -> None:
+        await keep(self.job.log, updates, self.clock, self.pace.retry)
 
     def _passed(self) -> str:
         if self._deadline is not None and self._now() > self._deadline:
@@ -185,11 +206,10 @@ class FollowTurn:
             if self._now() - self._contact > self.pace.unreachable:
                 raise
             self.turn.doubtful = True
-            if not self.job.canceled.is_set():
-                with suppress(TimeoutError):
-                    await self.clock.within(self.pace.retry, self.job.canceled.wait())
+            self._faults += 1
             return
-        self._tell((seen,))
+        self._faults = 0
+        await self._tell((seen,))
 
     def _abort_is_due(self) -> bool:
         return self._aborts == 0 or self._now() - self._aborted_at >= self.pace.abort
@@ -198,8 +218,11 @@ class FollowTurn:
         """Send the abort; after some tries the task is canceled whatever the runtime does."""
         self.turn.cancel()
         if self._aborts >= self.pace.abort_tries:
-            self.job.log.append(self.turn.close(TaskState.CANCELED, "The runtime did not confirm the abort."))
+            await self._keep(self.turn.close(TaskState.CANCELED, "The runtime did not confirm the abort."))
             return
+        if self._aborts == 0:
+            with suppress(JournalUnavailable, TimeoutError):  # the intent first, so that a crash does not lose it
+                await self.clock.within(self.pace.abort, self.job.log.durable())
         self._aborts += 1
         self._aborted_at = self._now()
         try:
@@ -209,11 +232,11 @@ class FollowTurn:
 
     async def _stop(self, reason: str) -> None:
         """Stop a turn that went too far."""
-        self.job.log.append(self.turn.close(TaskState.FAILED, reason, Failure("LimitExceeded", reason)))
+        await self._keep(self.turn.close(TaskState.FAILED, reason, Failure("LimitExceeded", reason)))
         try:
             await self.agent.abort(self.session)
         except Refusal as refusal:
             _log.warning("session %s could not be aborted: %s", self.session.id, refusal)
 
 
-__all__ = ["FollowTurn", "Given", "Job", "Pace"]
+__all__ = ["FollowTurn", "Given", "Job", "Pace", "keep"]

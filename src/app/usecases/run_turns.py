@@ -22,15 +22,15 @@ from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
-from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace
-from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal, UnsupportedOperation
+from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace, keep
+from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal, Unavailable, UnsupportedOperation
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
 from opencode_a2a_server.domain.ids import MessageId, RequestId, Seq, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.session import Binding, PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Limits, Turn
-from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, TurnStarted
+from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, TurnStarted, Update
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -162,39 +162,43 @@ class RunTurns:
         task_id = job.log.task.id
         try:
             await run(job)
-            self._finish(job)
+            await self._finish(job)
         except AgentUnreachable as gone:
-            self._fail(job, Failure("UpstreamUnreachable", str(gone)))
+            await self._fail(job, Failure("UpstreamUnreachable", str(gone)))
         except AgentFault as fault:
-            self._fail(job, Failure("UpstreamRefused", str(fault), getattr(fault, "status", 0)))
+            await self._fail(job, Failure("UpstreamRefused", str(fault), getattr(fault, "status", 0)))
         except Refusal as refusal:
-            self._fail(job, Failure(type(refusal).__name__, str(refusal)))
+            await self._fail(job, Failure(type(refusal).__name__, str(refusal)))
         except Exception:  # noqa: BLE001 - whatever it was, the task ends
             _log.exception("turn of task %s broke", task_id)
-            self._fail(job, Failure("InternalError", "the service failed while it ran this turn"))
+            await self._fail(job, Failure("InternalError", "the service failed while it ran this turn"))
         finally:
             if self._jobs.get(task_id) is job:
                 del self._jobs[task_id]
 
-    def _finish(self, job: Job) -> None:
+    async def _finish(self, job: Job) -> None:
         """Cancel a task that somebody wants canceled although its turn ended otherwise: halted, or never begun."""
-        if job.canceled.is_set() and not job.log.task.state.terminal:
-            job.log.append([StatusChanged(TaskState.CANCELED)])
+        if job.canceled.is_set():
+            await self._keep(job, StatusChanged(TaskState.CANCELED))
 
-    def _fail(self, job: Job, failure: Failure) -> None:
+    async def _fail(self, job: Job, failure: Failure) -> None:
         task = job.log.task
         if task.state.terminal:
             return
         if task.canceling:
-            job.log.append([StatusChanged(TaskState.CANCELED, (TextPart(failure.text),))])
+            await self._keep(job, StatusChanged(TaskState.CANCELED, (TextPart(failure.text),)))
             return
         _log.warning("task %s failed: %s: %s", task.id, failure.name, failure.text)
-        job.log.append([StatusChanged(TaskState.FAILED, (TextPart(failure.text),), failure=failure)])
+        await self._keep(job, StatusChanged(TaskState.FAILED, (TextPart(failure.text),), failure=failure))
+
+    async def _keep(self, job: Job, update: Update) -> None:
+        await keep(job.log, [update], self.clock, self.pace.retry)
 
     async def _run(self, job: Job, message: Message) -> None:
         """Begin a task: find or open its session, then prompt."""
         if job.canceled.is_set():
             return
+        await self._patiently(job, job.log.durable)
         task = job.log.task
         async with self._alone(("context", task.principal, task.context_id)):
             session = await self._session(job, message)
@@ -202,12 +206,13 @@ class RunTurns:
 
     async def _session(self, job: Job, message: Message) -> Session:
         principal, context_id = job.log.task.principal, job.log.task.context_id
-        bound = await self.bindings.find(principal, context_id)
-        if bound is not None:
-            return bound.session
+        if message.context_id is not None:  # one that the client did not name is new: nothing can be bound to it
+            bound = await self._patiently(job, lambda: self.bindings.find(principal, context_id))
+            if bound is not None:
+                return bound.session
         title = " ".join(message.text.split())[:_TITLE_LENGTH]
         session = await self._patiently(job, lambda: self.agent.open_session(title))
-        await self.bindings.bind(Binding(principal, context_id, session))
+        await self._patiently(job, lambda: self.bindings.bind(Binding(principal, context_id, session)))
         return session
 
     async def _prompt(self, job: Job, session: Session, prompt: MessageId | None, message: Message) -> None:
@@ -217,9 +222,9 @@ class RunTurns:
                 return
             if prompt is None:
                 prompt = self.agent.new_prompt_id()
-                job.log.append([TurnStarted(session, prompt)])
+                await self._keep(job, TurnStarted(session, prompt))
             follow = self._begin(job, session, prompt, hearing)
-            await job.log.durable()
+            await self._patiently(job, job.log.durable)
             await self._send(job, session, prompt, message)
             await follow()
 
@@ -266,12 +271,12 @@ class RunTurns:
                 raise
 
     async def _patiently(self, job: Job, call: Callable[[], Awaitable[_T]]) -> _T:
-        """Call the runtime, again and again while it does not answer; not for ever, and not once canceled."""
+        """Call the runtime or the store, again and again while it is away; not for ever, and not once canceled."""
         give_up, pause = self.clock.monotonic() + self.pace.unreachable, self.pace.retry
         while True:
             try:
                 return await call()
-            except AgentUnreachable:
+            except Unavailable:
                 if self.clock.monotonic() + pause > give_up or await self._canceled_within(job, pause):
                     raise
             pause = min(pause * 2, self.pace.retry_most)

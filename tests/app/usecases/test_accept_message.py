@@ -7,7 +7,17 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from opencode_a2a_server.adapters.outbound.scripted import AskInput, Complete, Delay, Echo, Hang, NeedAuth, Recall, Say
+from opencode_a2a_server.adapters.outbound.scripted import (
+    AskInput,
+    AskPermission,
+    Complete,
+    Delay,
+    Echo,
+    Hang,
+    NeedAuth,
+    Recall,
+    Say,
+)
 from opencode_a2a_server.domain.errors import (
     ContentTypeNotSupported,
     ContextMismatch,
@@ -173,17 +183,43 @@ async def test_a_task_may_halt_more_than_once(house: House) -> None:
 
 
 async def test_a_message_to_a_task_that_is_being_canceled_is_refused(house: House) -> None:
-    task = await house.begin(AskInput("and?"))
-    house.journal.held = True
+    task = await house.begin(AskPermission("bash"), Say("never"))
+    house.agent.lost.add("abort")
     canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
     await house.clock.turn()
 
-    with pytest.raises(TaskIsBusy):
-        await house.accept(ALICE, house.message(task=task))
+    with pytest.raises(TaskIsBusy, match="canceled"):
+        await house.accept(ALICE, house.message(text="yes", task=task))
+
+    await house.after(30, canceling)
+    assert text_of(task) == ""
+
+
+async def test_a_sender_who_goes_away_while_the_task_is_written_leaves_it_at_work(house: House) -> None:
+    house.journal.held = True
+    accepting = asyncio.ensure_future(house.accept(ALICE, house.message(Say("hello"))))
+    await house.clock.turn()
+    accepting.cancel()
+    await house.clock.turn()
 
     house.journal.release()
     await house.clock.turn()
-    assert canceling.result().task.state is TaskState.CANCELED
+
+    (log,) = house.journal.logs.values()
+    assert text_of(log.task) == "hello"
+
+
+async def test_a_task_that_could_not_be_kept_never_runs_although_its_store_comes_back(house: House) -> None:
+    house.journal.held = house.journal.broken = True
+    with pytest.raises(JournalUnavailable):
+        await house.accept(ALICE, house.message(Say("never")))
+
+    house.journal.release()
+    await house.clock.turn(200)
+
+    (log,) = house.journal.logs.values()
+    assert log.task.state is TaskState.CANCELED
+    assert "prompt" not in house.agent.calls
 
 
 async def test_two_tasks_of_one_context_run_one_after_the_other(house: House) -> None:
@@ -193,7 +229,7 @@ async def test_two_tasks_of_one_context_run_one_after_the_other(house: House) ->
 
     await house.clock.turn(10)
 
-    assert first.state is second.state is TaskState.COMPLETED
+    assert [task.state for task in (first, second)] == [TaskState.COMPLETED] * 2
     assert first.session == second.session
 
 

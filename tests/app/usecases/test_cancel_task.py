@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from opencode_a2a_server.adapters.outbound.scripted import AskInput, AskPermission, Hang, Say
-from opencode_a2a_server.domain.errors import AgentFault, TaskNotCancelable, TaskNotFound
+from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, TaskNotCancelable, TaskNotFound
 from opencode_a2a_server.domain.ids import ContextId
 from opencode_a2a_server.domain.interrupt import PermissionAnswer, Verdict
 from opencode_a2a_server.domain.state import TaskState
@@ -73,6 +73,16 @@ async def test_a_task_whose_session_cannot_be_opened_is_canceled_at_once(house: 
 
     assert task.state is TaskState.CANCELED
     assert "prompt" not in house.agent.calls
+
+
+async def test_a_task_whose_prompt_does_not_get_through_is_canceled_at_once(house: House) -> None:
+    house.agent.raises["prompt"] = AgentUnreachable("no route")
+    task = await house.begin(Say("never"))
+
+    await house.after(0, house.cancel(ALICE, task.id))
+
+    assert task.state is TaskState.CANCELED
+    assert house.agent.calls[-1] == "abort"
 
 
 async def test_a_task_that_waits_for_an_answer_is_canceled(house: House) -> None:
@@ -153,26 +163,45 @@ async def test_two_cancellations_at_once_end_the_same(house: House) -> None:
     assert len(house.updates(task, CancelRequested)) == 1
 
 
-@pytest.mark.parametrize("held", [False, True])
-async def test_two_cancellations_at_once_of_a_queued_task_end_the_same(house: House, held: bool) -> None:
-    await house.begin(Hang())
-    queued = await house.begin(Say("never"))
-    house.journal.held = held
-    both = asyncio.gather(house.cancel(ALICE, queued.id), house.cancel(ALICE, queued.id))
+@pytest.mark.parametrize("waiting", [True, False])
+async def test_the_second_of_two_cancellations_of_what_is_not_at_work_is_told_that_it_is_done(
+    house: House, *, waiting: bool
+) -> None:
+    task = await house.begin(Hang() if waiting else AskInput("and?"))
+    task = await house.begin(Say("never")) if waiting else task
+    both = asyncio.gather(*(house.cancel(ALICE, task.id) for _ in range(2)), return_exceptions=True)
+
+    first, second = await house.after(0, both)
+
+    assert getattr(first, "task", None) is task
+    assert isinstance(second, TaskNotCancelable)
+    assert task.state is TaskState.CANCELED
+
+
+async def test_a_cancellation_is_done_although_who_asked_for_it_goes_away(house: House) -> None:
+    task = await house.begin(Hang())
+    house.journal.held = True
+    canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
     await house.clock.turn()
+    canceling.cancel()
 
     house.journal.release()
-    logs = await house.after(1, both)
+    await house.clock.turn()
 
-    assert [log.task.state for log in logs] == [TaskState.CANCELED] * 2
+    assert task.state is TaskState.CANCELED
 
 
-async def test_two_cancellations_at_once_of_a_halted_task_end_the_same(house: House) -> None:
-    task = await house.begin(AskInput("and?"))
+async def test_a_cancellation_that_cannot_be_written_down_is_done_all_the_same(house: House) -> None:
+    task = await house.begin(Hang())
+    house.journal.held = True
+    canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
+    await house.clock.turn(10)
+    assert "abort" in house.agent.calls
 
-    logs = await house.after(0, asyncio.gather(house.cancel(ALICE, task.id), house.cancel(ALICE, task.id)))
+    house.journal.release()
+    await house.clock.turn()
 
-    assert [log.task.state for log in logs] == [TaskState.CANCELED] * 2
+    assert canceling.done()
 
 
 async def test_an_ended_task_cannot_be_canceled(house: House) -> None:

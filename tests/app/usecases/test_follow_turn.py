@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say, Spend
+from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say, Spend, Step
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
@@ -155,7 +155,7 @@ async def test_a_runtime_that_comes_back_is_gone_on_with(house: House) -> None:
 # Limits
 
 
-async def limited(stage: Stage, limits: Limits, seconds: float, *steps: Say | Spend | Delay | Hang | AskPermission) -> Task:
+async def limited(stage: Stage, limits: Limits, seconds: float, *steps: Step) -> Task:
     """Give what became of a task under limits."""
     async with living(stage, limits=limits) as house:
         task = await house.begin(*steps)
@@ -178,7 +178,7 @@ async def test_the_time_somebody_takes_to_answer_is_not_the_turns(stage: Stage) 
 
 
 async def test_a_turn_may_not_take_more_steps_than_its_limit(stage: Stage) -> None:
-    steps = [Spend(Usage()), Spend(Usage()), Spend(Usage()), Hang()]
+    steps: list[Step] = [Spend(Usage()), Spend(Usage()), Spend(Usage()), Hang()]
 
     task = await limited(stage, Limits(steps=2), 1, *steps)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Echo, Hang, Say
+from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Echo, Hang, Say, Step
 from opencode_a2a_server.domain.errors import AgentRefused, AgentUnreachable, JournalUnavailable
-from opencode_a2a_server.domain.ids import ContextId, Principal
+from opencode_a2a_server.domain.ids import ContextId, Principal, SessionId
 from opencode_a2a_server.domain.session import Binding, Directory, Session
-from opencode_a2a_server.domain.ids import SessionId
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import TurnStarted
@@ -25,23 +22,21 @@ def failure_of(task: Task) -> tuple[str, int]:
     return task.failure.name, task.failure.status
 
 
-async def send_held(house: House, *steps: Say | Hang) -> Task:
-    """Have a task begun whose journal does not become durable beyond its submission."""
-    sending = asyncio.ensure_future(house.send(ALICE, house.message(*steps), return_immediately=True))
-    while "open_session" not in house.agent.calls:
-        await asyncio.sleep(0)
-    house.journal.held = True
-    await house.clock.turn()
-    log = sending.result()
-    assert hasattr(log, "task")
-    return log.task
+async def begin_held(house: House, *steps: Step, broken: bool = False) -> Task:
+    """Have a task begun after whose submission the store keeps nothing more."""
+    house.agent.raises["open_session"] = AgentUnreachable("not yet")
+    task = await house.begin(*steps)
+    house.journal.held, house.journal.broken = True, broken
+    house.agent.reach()
+    await house.clock.turn(1)
+    return task
 
 
 # Prompting
 
 
 async def test_a_turn_is_durable_before_the_runtime_hears_of_it(house: House) -> None:
-    task = await send_held(house, Say("hello"))
+    task = await begin_held(house, Say("hello"))
     assert isinstance(house.log(task).updates[-1], TurnStarted)
     assert "prompt" not in house.agent.calls
 
@@ -51,12 +46,47 @@ async def test_a_turn_is_durable_before_the_runtime_hears_of_it(house: House) ->
     assert text_of(task) == "hello"
 
 
-async def test_a_store_that_takes_no_writes_fails_the_turn_before_anything_runs(house: House) -> None:
-    house.journal.broken = True
-    task = await send_held(house, Say("hello"))
+async def test_a_store_that_is_away_for_a_while_is_waited_for(house: House) -> None:
+    task = await begin_held(house, Say("hello"), broken=True)
+    await house.clock.turn(60)
+    house.journal.release()
+
+    await house.clock.turn(20)
+
+    assert text_of(task) == "hello"
+
+
+async def test_a_store_that_stays_away_fails_the_turn_before_anything_runs(house: House) -> None:
+    task = await begin_held(house, Say("hello"), broken=True)
+
+    await house.clock.turn(200)
 
     assert failure_of(task)[0] == JournalUnavailable.__name__
     assert "prompt" not in house.agent.calls
+
+
+async def test_a_store_without_room_holds_up_a_turn_and_loses_nothing_of_it(house: House) -> None:
+    task = await house.begin(Say("one "), Delay(5), Say("two "), Delay(5), Say("three"))
+    house.journal.full = True
+    await house.clock.turn(30)
+    assert text_of(task) == "one "
+
+    house.journal.full = False
+    await house.clock.turn(5)
+
+    assert (text_of(task), task.state) == ("one two three", TaskState.COMPLETED)
+
+
+async def test_a_failure_is_kept_as_soon_as_the_store_has_room(house: House) -> None:
+    task = await house.begin(Say("so far"), Hang())
+    house.agent.raises["recall"] = ZeroDivisionError("a fault")
+    house.journal.full = True
+    await house.clock.turn(30)
+
+    house.journal.full = False
+    await house.clock.turn(5)
+
+    assert task.state is TaskState.FAILED
 
 
 async def test_a_context_keeps_the_session_it_is_bound_to(house: House) -> None:

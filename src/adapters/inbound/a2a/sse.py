@@ -86,13 +86,12 @@ class EventStream(Reply):
             group.start_soon(_leave, receive, group.cancel_scope)
             with suppress(OSError):  # how a server may say that nobody is there
                 await self._tell(send)
-                await send(piece(b"", more=False))
             group.cancel_scope.cancel()
 
     async def _tell(self, send: Send) -> None:
         subscription, encoder = self.feed.subscription, self.feed.encoder
         if subscription is None or encoder is None:
-            await send(piece(b"data: " + self.envelope.wrap(self.feed.first) + b"\n\n", more=True))
+            await send(piece(b"data: " + self.envelope.wrap(self.feed.first) + b"\n\n", more=False))
             return
         telling = _Telling(self, subscription, encoder, send)
         try:
@@ -143,6 +142,8 @@ class _Telling:
                 entries = await subscription.next(self.stream.keep_alive)
                 self._reading = False
                 await self._say_all(entries)
+            if subscription.ended:
+                await self.send(piece(b"", more=False))
         if self._scope.cancelled_caught and not self._reading:
             return  # the reader has stopped reading: what it got of the last piece is not known, nor would it hear more
         if not subscription.ended:
@@ -156,7 +157,7 @@ class _Telling:
         head, *_ = self._around
         frame = (b"event: error\n", head, b"%d" % self._told, b"\ndata: ", self.stream.envelope.error(fault), b"\n\n")
         with anyio.move_on_after(_GRACE):
-            await self._say(b"".join(frame))
+            await self.send(piece(b"".join(frame), more=False))
 
     def _interrupt(self) -> None:
         """Stop waiting for updates at once, and for the reader soon."""

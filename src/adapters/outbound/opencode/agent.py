@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import string
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Self
@@ -24,7 +23,6 @@ from . import codec
 from .client import Address, Client
 from .feed import Feed
 
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _GENERATIONS = 8
 """How deep sub-agents of sub-agents are followed."""
 
@@ -66,7 +64,7 @@ class OpenCode:
     def new_prompt_id(self) -> MessageId:
         """Give an id in the form of OpenCode's own: ms of time in hexadecimal, then chance."""
         stamp = int(self.clock.now() * 1000) * 0x1000 & 0xFFFF_FFFF_FFFF
-        return MessageId(f"msg_{stamp:012x}{''.join(secrets.choice(_BASE62) for _ in range(14))}")
+        return MessageId(f"msg_{stamp:012x}{secrets.token_hex(7)}")
 
     async def reply(self, principal: Principal, message: Message) -> Message | None:  # noqa: ARG002 - the port's
         """

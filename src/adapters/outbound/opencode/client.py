@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, urlencode
 
@@ -232,7 +233,13 @@ class Client:
         timeout = self.address.timeout
         # Waiting for a free connection is our queue, not OpenCode's fault: no bound on it.
         patience = {"connect": timeout, "read": read or timeout, "write": timeout, "pool": None}
-        return httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": patience})
+        return httpx.Request(method, _url(url), headers=headers, content=content, extensions={"timeout": patience})
+
+
+@lru_cache(maxsize=64)
+def _url(url: str) -> httpx.URL:
+    """Take a URL apart; most calls repeat one."""
+    return httpx.URL(url)
 
 
 def _identity(address: Address) -> Mapping[str, str]:

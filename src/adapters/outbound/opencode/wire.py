@@ -403,7 +403,7 @@ class GlobalEvent:
 # Reading
 
 
-def parse(data: bytes) -> Any:  # noqa: ANN401 - it may be any JSON
+def parse(data: bytes) -> Any:
     """
     Read JSON.
 
@@ -443,7 +443,7 @@ def read(data: bytes, shape: type[_T]) -> _T:
     return structure(parse(data), shape)
 
 
-def _parse_halves(data: bytes) -> Any:  # noqa: ANN401 - it may be any JSON
+def _parse_halves(data: bytes) -> Any:
     """
     Read JSON that cuts characters in halves.
 
@@ -456,7 +456,7 @@ def _parse_halves(data: bytes) -> Any:  # noqa: ANN401 - it may be any JSON
         raise Malformed(f"OpenCode's answer is no JSON ({error}): {_quote(data)}") from error
 
 
-def _mend(value: Any) -> Any:  # noqa: ANN401 - it may be any JSON
+def _mend(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list):
@@ -491,14 +491,14 @@ def _number(value: object, _: object) -> float:
     raise TypeError(f"{value!r:.80} is no number")
 
 
-def _is_tuple(shape: Any) -> bool:  # noqa: ANN401 - any type there is
+def _is_tuple(shape: Any) -> bool:
     return get_origin(shape) is tuple
 
 
-def _tuple(shape: Any) -> Callable[[object, object], Any]:  # noqa: ANN401 - a generic alias
+def _tuple(shape: Any) -> Callable[[object, object], Any]:
     item = get_args(shape)[0]
 
-    def structure_tuple(value: object, _: object) -> Any:  # noqa: ANN401 - of the shape
+    def structure_tuple(value: object, _: object) -> Any:
         if type(value) is not list:
             raise TypeError(f"{value!r:.80} is no array")
         return tuple([_converter.structure(each, item) for each in value])
@@ -509,7 +509,7 @@ def _tuple(shape: Any) -> Callable[[object, object], Any]:  # noqa: ANN401 - a g
 def _tagged(tag: str, shapes: Mapping[str, type], other: type | None = None) -> Callable[[object, object], Any]:
     """Read a union whose members name themselves in a field."""
 
-    def structure_tagged(value: object, _: object) -> Any:  # noqa: ANN401 - one of the shapes
+    def structure_tagged(value: object, _: object) -> Any:
         if not isinstance(value, dict):
             raise TypeError(f"{value!r:.80} is no object")
         shape = shapes.get(value.get(tag, ""), other)
@@ -525,11 +525,11 @@ def _theirs(name: str) -> str:
     return first + "".join("ID" if word == "id" else word.capitalize() for word in others)
 
 
-def _class(shape: Any) -> Callable[[object, object], Any]:  # noqa: ANN401 - one of the classes above
+def _class(shape: Any) -> Callable[[object, object], Any]:
     names: dict[str, Any] = {attribute.name: override(rename=_theirs(attribute.name)) for attribute in fields(shape)}
     reader = make_dict_structure_fn(shape, _converter, **names)
 
-    def structure_class(value: object, _: object) -> Any:  # noqa: ANN401 - of the shape
+    def structure_class(value: object, _: object) -> Any:
         if not isinstance(value, dict):
             raise TypeError(f"{value!r:.80} is no object")
         return reader({key: item for key, item in value.items() if item is not None}, shape)
@@ -561,7 +561,5 @@ _converter.register_structure_hook(
 )
 _converter.register_structure_hook(
     ToolState,
-    _tagged(
-        "status", {"pending": ToolPending, "running": ToolRunning, "completed": ToolCompleted, "error": ToolError}
-    ),
+    _tagged("status", {"pending": ToolPending, "running": ToolRunning, "completed": ToolCompleted, "error": ToolError}),
 )

@@ -7,6 +7,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NoReturn
 
 from anyio.lowlevel import checkpoint
 from attrs import define, evolve, field
@@ -183,7 +184,7 @@ class Player:
     async def _ask_permission(self, step: AskPermission) -> None:
         answer = await self._verdict(step)
         if answer.verdict is Verdict.REJECT and not answer.reason and Verdict.REJECT not in step.then:
-            raise _Over(Complete(), _STOPPED)
+            self._stop(step.permission, "The user rejected permission to use this specific tool call.")
         self._ahead.extendleft(reversed(step.then.get(answer.verdict, ())))
 
     async def _verdict(self, step: AskPermission) -> PermissionAnswer:
@@ -210,9 +211,15 @@ class Player:
         question = Question(RequestId(self.ids.new()), self._session, step.inquiries, self._message)
         answer = await self.conversation.ask(question)
         if not isinstance(answer, QuestionAnswer):
-            raise _Over(Complete(), _STOPPED)
-        if step.echo:
+            self._stop("question", "The user dismissed this question")
+        elif step.echo:
             await self._tell(TextKind.TEXT, "; ".join(", ".join(chosen) for chosen in answer.answers))
+
+    def _stop(self, tool: str, error: str) -> NoReturn:
+        """End the turn as OpenCode does when a person says no: by a call of a tool that failed."""
+        call = ToolSeen(self._session, self._message, self._part(), self.ids.new(), tool, ToolState.ERROR, error=error)
+        self.conversation.show(self.turn, call)
+        raise _Over(Complete(), _STOPPED)
 
     # Sub-agents
 

@@ -29,7 +29,13 @@ def _words(update: Update) -> Mapping[str, Any]:
             return {"more": artifact, "text": text, "last": last}
         case ArtifactTold(artifact, kind, parts, message, lane, name, last):
             about = {"message": message, "lane": lane, "name": name}
-            return {"told": artifact, "kind": kind.value, **about, "parts": [_part(part) for part in parts], "last": last}
+            return {
+                "told": artifact,
+                "kind": kind.value,
+                **about,
+                "parts": [_part(part) for part in parts],
+                "last": last,
+            }
         case StatusChanged(state, parts, usage, failure, retry):
             return {
                 "state": state.value,

@@ -148,7 +148,9 @@ def test_a_sync_twin_is_passed_over_without_being_parsed() -> None:
 
 
 def test_the_first_frame_of_a_feed_is_marked() -> None:
-    assert decode_frame(b'{"payload":{"id":"evt_1","type":"server.connected","properties":{}}}') == Frame(connected=True)
+    assert decode_frame(b'{"payload":{"id":"evt_1","type":"server.connected","properties":{}}}') == Frame(
+        connected=True
+    )
 
 
 def test_a_heartbeat_is_a_frame_that_tells_nothing() -> None:
@@ -161,14 +163,17 @@ def test_keys_may_come_in_any_order() -> None:
     frame = decode_frame(json.dumps({"payload": payload, "project": "p", "directory": "/w"}, indent=1).encode())
 
     assert frame == Frame(SES, (SessionIdle(SES),), Directory("/w"))
+    assert decode_frame(b'{ "payload": { "type": "plugin.added" } }') is None
 
 
 def test_a_frame_of_a_kind_we_know_but_of_another_shape_is_malformed() -> None:
-    with pytest.raises(Malformed, match="session_?ID"):
+    with pytest.raises(Malformed, match="sessionID"):
         decode_frame(event("session.idle", {"session": "ses_1"}))
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"null", b"[]", b'"text"', b'{"payload":1}', b"\xff", b'{"payload":{}}', b"{}"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"null", b"[]", b'"text"', b'{"payload":1}', b"\xff", b'{"payload":{}}', b"{}"]
+)
 def test_a_frame_that_is_none_is_malformed(data: bytes) -> None:
     with pytest.raises(Malformed):
         decode_frame(data)
@@ -199,7 +204,9 @@ def test_a_text_that_quotes_a_delta_is_none() -> None:
 def test_a_tool_that_is_given_an_event_does_not_make_it_happen() -> None:
     forged = json.loads(event("message.part.delta", DELTA))
 
-    telling = part(type="tool", callID="c", tool="t", state={"status": "running", "input": forged, "time": {"start": 1}})
+    telling = part(
+        type="tool", callID="c", tool="t", state={"status": "running", "input": forged, "time": {"start": 1}}
+    )
 
     assert isinstance(telling, ToolSeen)
     assert telling.input == forged
@@ -208,7 +215,9 @@ def test_a_tool_that_is_given_an_event_does_not_make_it_happen() -> None:
 def test_a_tool_that_is_given_a_sync_twin_is_still_heard() -> None:
     forged = {"payload": {"type": "sync"}}
 
-    telling = part(type="tool", callID="c", tool="t", state={"status": "running", "input": forged, "time": {"start": 1}})
+    telling = part(
+        type="tool", callID="c", tool="t", state={"status": "running", "input": forged, "time": {"start": 1}}
+    )
 
     assert isinstance(telling, ToolSeen)
 
@@ -460,7 +469,15 @@ def test_a_session_that_waits_to_try_again_is_busy() -> None:
 
 @pytest.mark.parametrize(
     "decode",
-    [decode_session, decode_children, decode_messages, decode_permissions, decode_questions, decode_statuses, split_array],
+    [
+        decode_session,
+        decode_children,
+        decode_messages,
+        decode_permissions,
+        decode_questions,
+        decode_statuses,
+        split_array,
+    ],
 )
 @pytest.mark.parametrize("data", [b"<!doctype html>", b'"text"', b"5", b"", b'{"a":1}', b"[1]", b"null", b'[["a"]]'])
 def test_an_answer_of_another_shape_is_malformed(decode: Any, data: bytes) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencode_a2a_server.adapters.outbound.opencode.sse import SseParser
@@ -56,6 +56,7 @@ def as_specified(stream: bytes) -> list[bytes]:
     return events
 
 
+@settings(deadline=None, derandomize=True)
 @given(streams, st.data())
 def test_any_cut_of_any_stream_gives_the_same_events(stream: bytes, cuts: st.DataObject) -> None:
     places = sorted(cuts.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -65,9 +66,14 @@ def test_any_cut_of_any_stream_gives_the_same_events(stream: bytes, cuts: st.Dat
     assert read(SseParser(), *chunks) == as_specified(stream)
 
 
+@settings(deadline=None, derandomize=True)
 @given(streams)
 def test_a_stream_may_come_byte_by_byte(stream: bytes) -> None:
     assert read(SseParser(), *[bytes([byte]) for byte in stream]) == as_specified(stream)
+
+
+def test_nothing_at_all_changes_nothing() -> None:
+    assert read(SseParser(), b"", b"data: a\r", b"", b"\n\r", b"", b"\n") == [b"a"]
 
 
 def test_data_over_several_lines_is_joined() -> None:

@@ -42,7 +42,7 @@ from opencode_a2a_server.domain.updates import (
 )
 from opencode_a2a_server.domain.usage import Usage
 
-from . import facts
+from tests.adapters.outbound.stores import facts
 
 PRT = ArtifactId("prt_0123456789abcdefghijklmno")
 TOLD = ArtifactTold(PRT, BlockKind.TEXT, (TextPart("Hi"),))

@@ -1,4 +1,4 @@
-"""What the contract of the port `Agent` wants a runtime to do in a turn, whatever the runtime."""
+"""What a runtime is made to do in a turn, in words that are no runtime's own."""
 
 from __future__ import annotations
 
