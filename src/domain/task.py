@@ -185,11 +185,11 @@ class Task:
                 self._enter(TaskState.WORKING, entry)
             case InterruptRaised():
                 self.pending[update.interrupt.id] = update.interrupt
-                self._enter(TaskState.INPUT_REQUIRED, entry, (TextPart(update.interrupt.prompt),))
+                self._show(update.shown or update.interrupt, entry)
             case InterruptResolved():
                 self.pending.pop(update.request, None)
                 self.resolved[update.request] = update
-                self._resume(entry)
+                self._show(update.shown, entry)
             case MessageReceived():
                 self.history.append(update.message)
             case CancelRequested():
@@ -199,13 +199,12 @@ class Task:
             case TextAppended():  # pragma: no cover - taken by apply
                 self._grow(update, entry.seq)
 
-    def _resume(self, entry: Entry) -> None:
-        """One interrupt less: the next one is asked, or the work goes on."""
-        waiting = next(iter(self.pending.values()), None)
-        if waiting is None:
+    def _show(self, interrupt: Interrupt | None, entry: Entry) -> None:
+        """Wait for the answer to this, or work on."""
+        if interrupt is None:
             self._enter(TaskState.WORKING, entry)
         else:
-            self._enter(TaskState.INPUT_REQUIRED, entry, (TextPart(waiting.prompt),))
+            self._enter(TaskState.INPUT_REQUIRED, entry, (TextPart(interrupt.prompt),))
 
     def _enter(self, state: TaskState, entry: Entry, parts: tuple[Part, ...] = ()) -> None:
         old = self.status

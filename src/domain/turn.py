@@ -395,8 +395,9 @@ class Turn:
     def _ask(self, interrupt: Interrupt) -> list[Update]:
         if interrupt.session not in self._family or interrupt.id in self.pending or interrupt.id in self._settled:
             return []
+        oldest = next(iter(self.pending.values()), None)
         self.pending[interrupt.id] = interrupt
-        return [InterruptRaised(interrupt)]
+        return [InterruptRaised(interrupt, oldest)]
 
     def _settle(self, request: RequestId, resolution: str) -> list[Update]:
         if self.pending.pop(request, None) is None:
@@ -404,7 +405,7 @@ class Turn:
         if resolution != _WITHDRAWN:
             self._settled.add(request)
         by, _ = self._answerers.get(request, (None, ""))
-        return [InterruptResolved(request, resolution, by)]
+        return [InterruptResolved(request, resolution, by, next(iter(self.pending.values()), None))]
 
     def _compare_asked(self, asked: Iterable[Interrupt], *, resting: bool) -> list[Update]:
         """

@@ -72,18 +72,29 @@ class StatusChanged:
 
 @frozen
 class InterruptRaised:
-    """Somebody must answer before the task goes on: it requires input."""
+    """
+    Somebody must answer before the task goes on: it requires input.
+
+    The status goes on showing the oldest interrupt that waits, `shown` if it is not this one: who reads a prompt and
+    answers in plain text must not be taken to answer one that came after.
+    """
 
     interrupt: Interrupt
+    shown: Interrupt | None = None
 
 
 @frozen
 class InterruptResolved:
-    """An interrupt is gone: answered (by whom, if it was a client of ours) or withdrawn."""
+    """
+    An interrupt is gone: answered (by whom, if it was a client of ours) or withdrawn.
+
+    The task works on, or waits for the next one, which is `shown` from then on.
+    """
 
     request: RequestId
     resolution: str
     by: Principal | None = None
+    shown: Interrupt | None = None
 
 
 @frozen

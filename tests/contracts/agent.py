@@ -31,8 +31,8 @@ from opencode_a2a_server.domain.message import Message, RawPart, Role, TextPart
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import BlockKind
-from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
 from tests.contracts.follower import Fold, Follower, following, listening, prompt_of
+from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
 
 _YES = PermissionAnswer(Verdict.ONCE)
 _EVERYTHING: tuple[Act, ...] = (

@@ -42,8 +42,7 @@ class Talk:
 
     async def prompt(self) -> None:
         """Open a session and prompt it."""
-        tell = self.fake._send
-        self.fake._send = lambda event: (self.heard.append(event), tell(event))[1]  # type: ignore[method-assign]
+        self.fake._send = self.heard.append  # type: ignore[method-assign] # in place of a feed, which would encode it
         self.session = (await self.call("POST", "/session", {})).json()["id"]
         await self.call("POST", f"/session/{self.session}/prompt_async", {"parts": [{"type": "text", "text": "go"}]})
         await settled()
@@ -158,7 +157,7 @@ async def test_an_aborted_turn_is_told_as_recorded(name: str, acts: tuple[Act, .
 
     await talk.abort()
 
-    assert _without_ends(talk.told) == ["session.created", *_without_ends(_turn(recorded(name)))]
+    assert _without_ends(talk.told) == ["session.created", *_without_ends(_turn(recorded(name), idles=2))]
 
 
 async def test_a_sub_agent_is_told_as_recorded() -> None:
@@ -169,10 +168,10 @@ async def test_a_sub_agent_is_told_as_recorded() -> None:
     assert talk.told == ["session.created", *_turn(recorded("subagent", sessions=2))]
 
 
-def _turn(outline: list[str]) -> list[str]:
-    """Give what belongs to the first turn: from the prompt to the last idle that belongs to it."""
+def _turn(outline: list[str], idles: int = 99) -> list[str]:
+    """Give what belongs to the first turn: from the prompt to its last idle, if it is known how many there are."""
     begin = outline.index("text")
-    ends = [number for number, name in enumerate(outline) if name == "session.idle"]
+    ends = [number for number, name in enumerate(outline) if name == "session.idle"][:idles]
     return outline[begin : ends[-1] + 1]
 
 

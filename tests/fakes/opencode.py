@@ -24,6 +24,7 @@ from attrs import define, field
 from tests.fakes.acts import Act, Say
 from tests.fakes.opencode_turns import PROJECT, VERSION, Backstage, FakeSession, Json
 
+_TRUE = True
 _LETTERS = "0A9cZEcwE1dVpX"
 _PAGE = b"<!doctype html><html><head><title>OpenCode</title></head><body></body></html>"
 _BROKEN = b'data: {"directory":"/w","payload":{"type":"message.part.delta","properties":{\n\n'
@@ -92,7 +93,13 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
 
     def __attrs_post_init__(self) -> None:
         self._stage = Backstage(
-            self._tell, self._new_id, lambda: next(self._time), self._list, self._adopt, lambda: self.faults.idle
+            tell=self._tell,
+            record=self._record,
+            new_id=self._new_id,
+            now=lambda: next(self._time),
+            ask=self._list,
+            adopt=self._adopt,
+            idle=lambda: self.faults.idle,
         )
 
     # Driven by tests
@@ -121,16 +128,19 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
 
     def say(self, kind: str, directory: str | None = None, **properties: object) -> None:
         """Put any event on the feed."""
-        self._tell(directory or self.directory, kind, dict(properties), False)
+        self._tell(directory or self.directory, kind, dict(properties))
 
     # The feed
 
-    def _tell(self, directory: str, kind: str, properties: Json, durable: bool) -> None:  # noqa: FBT001 - as Backstage
+    def _tell(self, directory: str, kind: str, properties: Json) -> str:
         event, where = self._new_id("evt"), {"directory": directory, "project": PROJECT}
         self._send({**where, "payload": {"id": event, "type": kind, "properties": properties}})
-        if durable:
-            sync = {"id": event, "type": f"{kind}.1", "seq": next(self._seq), "aggregateID": properties["sessionID"]}
-            self._send({**where, "payload": {"type": "sync", "syncEvent": {**sync, "data": properties}, "id": event}})
+        return event
+
+    def _record(self, directory: str, kind: str, properties: Json) -> None:
+        event, where = self._tell(directory, kind, properties), {"directory": directory, "project": PROJECT}
+        sync = {"id": event, "type": f"{kind}.1", "seq": next(self._seq), "aggregateID": properties["sessionID"]}
+        self._send({**where, "payload": {"type": "sync", "syncEvent": {**sync, "data": properties}, "id": event}})
 
     def _send(self, event: Json) -> None:
         frame = b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
@@ -181,7 +191,9 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         wanted = base64.b64encode(f"opencode:{self.password}".encode()).decode()
         return request.headers.get("authorization") == f"Basic {wanted}"
 
-    async def _route(self, request: httpx.Request, path: list[str], directory: str, body: Json) -> httpx.Response:
+    async def _route(  # noqa: PLR0911 - one line for each path
+        self, request: httpx.Request, path: list[str], directory: str, body: Json
+    ) -> httpx.Response:
         match [request.method, *path]:
             case ["GET", "global", "health"]:
                 return _json({"healthy": True, "version": VERSION})
@@ -194,16 +206,20 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
                 return _json(busy)
             case ["POST", "session", name, "abort"]:
                 await self._abort(name)
-                return _json(True)
+                return _json(_TRUE)
             case [_, "session", name, *rest]:
                 return self._route_session(request, name, rest, body)
             case ["GET", "permission" | "question" as kind]:
-                return _json([asked for is_, asked, _ in self._asked.values() if self._lists(is_ == kind, asked, directory)])
+                return _json(
+                    [asked for is_, asked, _ in self._asked.values() if self._lists(is_ == kind, asked, directory)]
+                )
             case ["POST", "permission" | "question" as kind, name, "reply" | "reject" as verb]:
                 return self._reply(kind, name, {} if verb == "reject" else body, directory)
         return _instead("html")
 
-    def _route_session(self, request: httpx.Request, name: str, rest: list[str], body: Json) -> httpx.Response:
+    def _route_session(  # noqa: PLR0911 - one line for each path
+        self, request: httpx.Request, name: str, rest: list[str], body: Json
+    ) -> httpx.Response:
         session = self.sessions.get(name)
         if session is None:
             return _missing(f"Session not found: {name}")
@@ -252,12 +268,13 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         self.say("session.status", sessionID=name, status={"type": "idle"})
         self.say("session.idle", sessionID=name)
 
-    def _lists(self, right: bool, asked: Json, directory: str) -> bool:  # noqa: FBT001
-        return right and self.sessions[asked["sessionID"]].directory == directory
+    def _lists(self, asked: Json, is_: str, kind: str, directory: str) -> bool:
+        """Whether a list of one kind shows it: nowhere but in its session's own directory."""
+        return is_ == kind and self.sessions[str(asked["sessionID"])].directory == directory
 
     def _reply(self, kind: str, name: str, body: Json, directory: str) -> httpx.Response:
         is_, asked, answer = self._asked.get(name, ("", {}, None))
-        if answer is None or not self._lists(is_ == kind, asked, directory):
+        if answer is None or not self._lists(asked, is_, kind, directory):
             error = "PermissionNotFoundError" if kind == "permission" else "QuestionNotFoundError"
             return _json({"_tag": error, "requestID": name, "message": f"{kind} not found"}, 404)
         del self._asked[name]
@@ -267,7 +284,7 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         session.say(f"{kind}.{verb}", requestID=name, **told)
         if not answer.done():
             answer.set_result(body)
-        return _json(True)
+        return _json(_TRUE)
 
 
 def _json(answer: object, status: int = 200, headers: Mapping[str, str] | None = None) -> httpx.Response:

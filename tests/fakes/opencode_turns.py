@@ -30,8 +30,10 @@ _ENDED = ("completed", "error")
 class Backstage:
     """What sessions need of their server."""
 
-    tell: Callable[[str, str, Json, bool], None]
-    """Put an event on the feed: the directory, its kind, what it says, whether it is durable."""
+    tell: Callable[[str, str, Json], None]
+    """Put an event on the feed: the directory, its kind, what it says."""
+    record: Callable[[str, str, Json], None]
+    """Put a durable one on it."""
     new_id: Callable[[str], str]
     now: Callable[[], int]
     ask: Callable[[str, Json], asyncio.Future[Json]]
@@ -109,11 +111,11 @@ class FakeSession:
 
     def say(self, kind: str, **properties: object) -> None:
         """Tell something that is not kept."""
-        self.stage.tell(self.directory, kind, {"sessionID": self.id, **properties}, False)
+        self.stage.tell(self.directory, kind, {"sessionID": self.id, **properties})
 
     def record(self, kind: str, **properties: object) -> None:
         """Tell something that is kept: its twin follows."""
-        self.stage.tell(self.directory, kind, {"sessionID": self.id, **properties}, True)
+        self.stage.record(self.directory, kind, {"sessionID": self.id, **properties})
 
     def say_busy(self) -> None:
         """Tell that it works."""
@@ -143,7 +145,7 @@ class FakeSession:
         worked on waits; of several that wait, the last one alone is answered.
         """
         known = self.find(message)
-        self._take(message, parts)
+        self.take(message, parts)
         if self.busy:
             if known is None:
                 self._queue.append((message, acts))
@@ -153,7 +155,8 @@ class FakeSession:
         else:
             self.begin(message, acts)
 
-    def _take(self, message: str, parts: Sequence[Json]) -> None:
+    def take(self, message: str, parts: Sequence[Json]) -> None:
+        """Keep a message of the user's."""
         user = self.find(message)
         info = self._user_info(message)
         if user is None:
@@ -177,11 +180,15 @@ class FakeSession:
             "model": _MODEL,
         }
 
-    def begin(self, message: str, acts: Sequence[Act]) -> asyncio.Task[None]:
+    def begin(self, message: str, acts: Sequence[Act]) -> None:
         """Work on a prompt."""
         self.busy = True
         self.job = asyncio.get_running_loop().create_task(self._work(message, acts), name=f"fake turn {message}")
-        return self.job
+
+    async def ended(self) -> None:
+        """Wait until it no longer works."""
+        if self.job is not None:
+            await self.job
 
     async def _work(self, message: str, acts: Sequence[Act]) -> None:
         await FakeTurn(self, message)(acts)
@@ -206,12 +213,13 @@ class FakeSession:
             self.say_idle()
             return
         await self.stop()
-        self._say_aborted()
+        self.say_aborted()
 
-    def _say_aborted(self) -> None:
+    def say_aborted(self) -> None:
+        """Tell what an abort did."""
         for child in self.children:
             if child.messages and "completed" not in child.messages[-1].info["time"]:
-                child._say_aborted()
+                child.say_aborted()
         self.say("session.error", error=_ABORTED)
         self.say_idle()
         answer = self.messages[-1]
@@ -281,7 +289,6 @@ class FakeTurn:
         """Play one call of the model; says whether the turn is over."""
         session = self.session
         session.say_busy()
-        session.put(self._answer, self._part("step-start", snapshot=_SNAPSHOT))
         if self._quote:
             await self._tell("text", self._quote)
             self._quote = ""
@@ -348,6 +355,7 @@ class FakeTurn:
 
     def _close(self, finish: str) -> None:
         session, tokens = self.session, _tokens(self._words)
+        self._begin()
         if session.stage.idle() == "early":
             session.say_idle()
         used = {"reason": finish, "snapshot": _SNAPSHOT, "tokens": tokens, "cost": 0.000375}
@@ -386,7 +394,13 @@ class FakeTurn:
 
     # What a model does
 
+    def _begin(self) -> None:
+        """Tell that the model begins to answer; one that fails or hangs never does."""
+        if not self._answer.parts:
+            self.session.put(self._answer, self._part("step-start", snapshot=_SNAPSHOT))
+
     async def _tell(self, kind: str, text: str) -> None:
+        self._begin()
         session, start = self.session, self.session.stage.now()
         part = self._part(kind, text="", time={"start": start})
         session.put(self._answer, part)
@@ -404,6 +418,7 @@ class FakeTurn:
         session.put(self._answer, {**part, "time": {"start": start, "end": session.stage.now()}})
 
     def _call(self, tool: str) -> Json:
+        self._begin()
         call = self._part("tool", tool=tool, callID=self.session.stage.new_id("call"), state=_PENDING)
         self.session.put(self._answer, call)
         return call
@@ -443,7 +458,7 @@ class FakeTurn:
         call = self._run(call, {"command": pattern})
         reply = await answer
         if reply["reply"] != "reject":
-            self._finish(call, "")
+            self._finish(self._run(call, {"command": pattern}, metadata={"output": ""}), "")
             return
         refused = "The user rejected permission to use this specific tool call"
         if reply.get("message"):
@@ -483,8 +498,10 @@ class FakeTurn:
         known = {"parentSessionId": parent.id, "sessionId": child.id, "model": _MODEL}
         call = self._run(call, given, title="Sub job", metadata=known)
         message = stage.new_id("msg")
-        child._take(message, [{"type": "text", "text": "do it"}])
-        await child.begin(message, acts)
+        child.take(message, [{"type": "text", "text": "do it"}])
+        call = self._run(call, given, title="Sub job", metadata=known)
+        child.begin(message, acts)
+        await child.ended()
         self._finish(call, f'<task id="{child.id}" state="completed">\n</task>', **known)
 
 

@@ -36,7 +36,7 @@ from opencode_a2a_server.domain.updates import (
 )
 
 from . import shared
-from .codec import artifact_out, message_out, status_now, status_out, task_out
+from .codec import artifact_out, message_out, status_out, task_out
 from .shared import Told
 
 VERSION: Final = "1.0"
@@ -161,12 +161,12 @@ class Encoder:
             case StatusChanged():
                 told = shared.usage(update.usage) | shared.progress(update.retry)
                 said = _Said(update.state, update.parts, told, shared.error(update.failure))
-            case InterruptRaised(interrupt):
+            case InterruptRaised(interrupt=interrupt):
                 self._asked[interrupt.id] = interrupt
                 told = {"interrupt": shared.asked(interrupt)}
-                said = _Said(TaskState.INPUT_REQUIRED, shared.asking(interrupt), told)
+                said = _Said(TaskState.INPUT_REQUIRED, shared.asking(update.shown or interrupt), told)
             case InterruptResolved():
-                said = self._said_after(update, entry.seq)
+                said = self._said_after(update)
             case TurnStarted():
                 said = _Said(TaskState.WORKING, told=shared.session(update.session))
             case TaskSubmitted():
@@ -180,20 +180,13 @@ class Encoder:
         told = {**self._ids(), "artifact": artifact_out(self.task, update, seq)}
         return to_json({"artifactUpdate": {**told, "lastChunk": True} if update.last else told})
 
-    def _said_after(self, update: InterruptResolved, seq: Seq) -> _Said:
-        """
-        Tell what the task does after an interrupt: it works, or it waits for the next one.
-
-        The update does not say which; the status does while it is the one that the update led to. Later it has been
-        overtaken, and whatever was asked in between was answered since.
-        """
+    def _said_after(self, update: InterruptResolved) -> _Said:
+        """Tell what the task does after an interrupt: it works, or it waits for the next one."""
         told: Told = {"interrupt": shared.resolved(update, self._asked.get(update.request))}
-        if self.task.status.seq != seq:
+        if update.shown is None:
             return _Said(TaskState.WORKING, told=told)
-        if (asked := shared.asked_now(self.task)) is not None:
-            told["interrupts"] = [shared.asked(asked)]
-        status = status_now(self.task)
-        return _Said(status.state, status.parts, told)
+        told["interrupts"] = [shared.asked(update.shown)]
+        return _Said(TaskState.INPUT_REQUIRED, shared.asking(update.shown), told)
 
     def _status(self, said: _Said, entry: Entry) -> bytes:
         status = Status(said.state, entry.at, entry.seq, said.parts)

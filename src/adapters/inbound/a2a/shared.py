@@ -88,8 +88,8 @@ def asked_now(task: Task) -> Interrupt | None:
     status = task.status
     if not status.state.interrupted:
         return None
-    waiting = [interrupt for interrupt in task.pending.values() if (TextPart(interrupt.prompt),) == status.parts]
-    return waiting[-1] if waiting else None
+    waiting = (interrupt for interrupt in task.pending.values() if (TextPart(interrupt.prompt),) == status.parts)
+    return next(waiting, None)
 
 
 def details(interrupt: Interrupt) -> Told:

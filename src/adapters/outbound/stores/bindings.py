@@ -11,7 +11,7 @@ from .codec import check_text
 from .writer import Writer
 
 
-@frozen
+@frozen(repr=False)
 class StoredBindings:
     """Which session serves which context, kept."""
 

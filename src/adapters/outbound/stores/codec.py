@@ -73,14 +73,14 @@ _USAGE = Perhaps(record(Usage))
 _FAILURE = Perhaps(record(Failure))
 _STATE = Choice(TaskState)
 _KIND = Choice(BlockKind)
-_RESOLVED = record(InterruptResolved)
+_RESOLVED = record(InterruptResolved, shown=Perhaps(_INTERRUPT))
 
 _UPDATE = tagged(
     submitted=record(TaskSubmitted, message=_MESSAGE),
     message=record(MessageReceived, message=_MESSAGE),
     turn=record(TurnStarted, session=_SESSION),
     status=record(StatusChanged, state=_STATE, parts=_PARTS, usage=_USAGE, failure=_FAILURE),
-    raised=record(InterruptRaised, interrupt=_INTERRUPT),
+    raised=record(InterruptRaised, interrupt=_INTERRUPT, shown=Perhaps(_INTERRUPT)),
     resolved=_RESOLVED,
     artifact=record(ArtifactTold, kind=_KIND, parts=_PARTS),
     cancel=record(CancelRequested),
@@ -102,7 +102,7 @@ _decode = msgspec.json.Decoder().decode
 _UNREADABLE = (LookupError, TypeError, ValueError)
 
 
-@define
+@define(repr=False)
 class Bodies:
     """
     The updates of one task as the bodies of its rows.

@@ -17,7 +17,7 @@ from .log import LiveLog
 from .writer import Writer
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LiveJournal:
     """
     The journal; a context manager whose body is its life. Leaving it writes what waits.

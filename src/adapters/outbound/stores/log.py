@@ -32,7 +32,7 @@ _SNAPSHOT_MOST = 256 * 1024 * 1024
 """A task larger than this is read from its rows: databases bound what one value may hold."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LiveLog:
     """A journal which is open. The storage has all up to `written`; what follows is on its way there."""
 
@@ -217,7 +217,7 @@ class LiveLog:
         return Standing(status.state, status.at, self.task.seq, Snapshot(self.task.seq, body))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LiveReader:
     """A cursor into a journal; it has nothing else."""
 

@@ -12,14 +12,14 @@ from opencode_a2a_server.domain.session import Binding
 from .storage import READ_ENTRIES, Batch, Head, Line, Standing, Stored, fitting
 
 
-@define
+@define(repr=False)
 class _Kept:
     head: Head
     standing: Standing
     lines: list[Line] = field(factory=list)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class MemoryStorage:
     """A storage as long as its process lives."""
 

@@ -86,7 +86,7 @@ class _Link:
         await self._driver.rollback()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SqliteStorage:
     """A storage in one file."""
 

@@ -33,7 +33,7 @@ class Snapshot:
     """A task, whole, as of an update."""
 
     seq: Seq
-    body: bytes
+    body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
 
 
 @frozen
@@ -59,7 +59,7 @@ Line: TypeAlias = tuple[Seq, float, bytes]
 """A row as it is read."""
 
 
-@define
+@define(repr=False)
 class Batch:
     """What is written in one transaction."""
 

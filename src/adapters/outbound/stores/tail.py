@@ -16,7 +16,7 @@ KEPT_BYTES = 256 * 1024
 """What is kept of the durable entries, for readers who are a little behind."""
 
 
-@define
+@define(repr=False)
 class Tail:
     """Entries without holes up to the last one, and their sizes as a running sum."""
 

@@ -57,7 +57,7 @@ class Settled(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Group:
     """What goes into one transaction, and who hears of it."""
 
@@ -71,7 +71,7 @@ class _Group:
         return len(self.batch.rows) >= _FULL_ROWS or self.size >= _FULL_BYTES
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Writer:
     """The one who writes. `run` is its job; `close` lets the job end when all is written."""
 

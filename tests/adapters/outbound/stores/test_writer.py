@@ -197,7 +197,7 @@ async def test_the_backlog_is_bounded_and_then_taken_up_again(life: Life) -> Non
 
     for _ in range(64):
         log.append(words("x" * 1_000_000))
-    for _ in range(3_100):
+    for _ in range(2_500):
         log.append(words("x" * 1_000))
     taken = log.task.seq
 
