@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts.agent")
+pytest.register_assert_rewrite("tests.contracts.agent_turns", "tests.contracts.agent_hearing")

@@ -146,3 +146,10 @@ async def listening(
 def prompt_of(follower: Follower, message: Message) -> Prompt:
     """Give the prompt which the follower waits for."""
     return Prompt(follower.turn.prompt, follower.session, follower.task.id, follower.task.context_id, message)
+
+
+async def recalled(agent: Agent, turn: Follower, message: Message) -> Fold:
+    """Give what somebody makes of a turn who only asks, and never heard a word."""
+    async with listening(agent, turn.session, message, prompt=turn.turn.prompt) as later:
+        await later.look()
+        return later.fold

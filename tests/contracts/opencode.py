@@ -11,7 +11,7 @@ from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.domain.ids import MessageId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
-from tests.contracts.agent import AgentHarness
+from tests.contracts.harness import AgentHarness
 from tests.fakes.acts import Act
 from tests.fakes.clock import TurnedClock
 from tests.fakes.opencode import FakeOpenCode

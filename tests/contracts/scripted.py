@@ -12,7 +12,7 @@ from opencode_a2a_server.adapters.outbound import scripted
 from opencode_a2a_server.domain.ids import MessageId
 from opencode_a2a_server.domain.interrupt import Inquiry, Option
 from opencode_a2a_server.domain.message import Message, Role, TextPart
-from tests.contracts.agent import AgentHarness
+from tests.contracts.harness import AgentHarness
 from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds

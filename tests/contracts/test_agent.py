@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.contracts.agent import AgentContract, AgentHarness
+from tests.contracts.agent import AgentContract
+from tests.contracts.harness import AgentHarness
 from tests.contracts.opencode import opencode_harness
 from tests.contracts.scripted import scripted_harness
 

@@ -42,7 +42,7 @@ class Talk:
 
     async def prompt(self) -> None:
         """Open a session and prompt it."""
-        self.fake._send = self.heard.append  # type: ignore[method-assign] # in place of a feed, which would encode it
+        self.fake.listen(self.heard.append)
         self.session = (await self.call("POST", "/session", {})).json()["id"]
         await self.call("POST", f"/session/{self.session}/prompt_async", {"parts": [{"type": "text", "text": "go"}]})
         await settled()

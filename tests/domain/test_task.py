@@ -113,19 +113,19 @@ def test_what_was_said_with_a_status_becomes_history_with_the_next_one() -> None
 
 
 def test_an_interrupt_requires_input_until_all_are_resolved() -> None:
-    task = tell(begun(), [InterruptRaised(permission(1)), InterruptRaised(permission(2))])
+    task = tell(begun(), [InterruptRaised(permission(1)), InterruptRaised(permission(2), permission(1))])
 
     states = [(task.state, task.status.parts)]
     for resolved in (
+        InterruptResolved(RequestId("per_1"), "reject", None, permission(2)),
         InterruptResolved(RequestId("per_2"), "once", ALICE),
-        InterruptResolved(RequestId("per_1"), "reject"),
     ):
         tell(task, [resolved])
         states.append((task.state, task.status.parts))
 
     assert states == [
-        (TaskState.INPUT_REQUIRED, (TextPart(permission(2).prompt),)),
         (TaskState.INPUT_REQUIRED, (TextPart(permission(1).prompt),)),
+        (TaskState.INPUT_REQUIRED, (TextPart(permission(2).prompt),)),
         (TaskState.WORKING, ()),
     ]
     assert not task.pending

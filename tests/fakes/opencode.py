@@ -22,7 +22,8 @@ from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from tests.fakes.acts import Act, Say
-from tests.fakes.opencode_turns import PROJECT, VERSION, Backstage, FakeSession, Json
+from tests.fakes.opencode_sessions import PROJECT, VERSION, Backstage, FakeSession, Json
+from tests.fakes.opencode_turns import play
 
 _TRUE = True
 _LETTERS = "0A9cZEcwE1dVpX"
@@ -85,6 +86,7 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
     calls: list[str] = field(factory=list)
     """What was asked of it: `POST /session`."""
     _feeds: list[_Stream] = field(factory=list, init=False)
+    _listeners: list[Callable[[Json], None]] = field(factory=list, init=False)
     _asked: dict[str, tuple[str, Json, asyncio.Future[Json]]] = field(factory=dict, init=False)
     _count: itertools.count[int] = field(factory=lambda: itertools.count(0x2030_0000_0000), init=False)
     _seq: itertools.count[int] = field(factory=itertools.count, init=False)
@@ -93,11 +95,12 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
 
     def __attrs_post_init__(self) -> None:
         self._stage = Backstage(
-            tell=self._tell,
+            tell=self._say,
             record=self._record,
             new_id=self._new_id,
             now=lambda: next(self._time),
             ask=self._list,
+            play=play,
             adopt=self._adopt,
             idle=lambda: self.faults.idle,
         )
@@ -132,6 +135,9 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
 
     # The feed
 
+    def _say(self, directory: str, kind: str, properties: Json) -> None:
+        self._tell(directory, kind, properties)
+
     def _tell(self, directory: str, kind: str, properties: Json) -> str:
         event, where = self._new_id("evt"), {"directory": directory, "project": PROJECT}
         self._send({**where, "payload": {"id": event, "type": kind, "properties": properties}})
@@ -142,7 +148,13 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         sync = {"id": event, "type": f"{kind}.1", "seq": next(self._seq), "aggregateID": properties["sessionID"]}
         self._send({**where, "payload": {"type": "sync", "syncEvent": {**sync, "data": properties}, "id": event}})
 
+    def listen(self, listener: Callable[[Json], None]) -> None:
+        """Have a test hear each event, as it is."""
+        self._listeners.append(listener)
+
     def _send(self, event: Json) -> None:
+        for listener in self._listeners:
+            listener(event)
         frame = b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
         for feed in self._feeds:
             feed.put(_BROKEN + frame if self.faults.malformed else frame)
@@ -189,7 +201,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         if self.password is None:
             return True
         wanted = base64.b64encode(f"opencode:{self.password}".encode()).decode()
-        return request.headers.get("authorization") == f"Basic {wanted}"
+        given: str | None = request.headers.get("authorization")
+        return given == f"Basic {wanted}"
 
     async def _route(  # noqa: PLR0911 - one line for each path
         self, request: httpx.Request, path: list[str], directory: str, body: Json
@@ -211,7 +224,7 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
                 return self._route_session(request, name, rest, body)
             case ["GET", "permission" | "question" as kind]:
                 return _json(
-                    [asked for is_, asked, _ in self._asked.values() if self._lists(is_ == kind, asked, directory)]
+                    [asked for is_, asked, _ in self._asked.values() if self._lists(asked, is_, kind, directory)]
                 )
             case ["POST", "permission" | "question" as kind, name, "reply" | "reject" as verb]:
                 return self._reply(kind, name, {} if verb == "reject" else body, directory)
@@ -270,7 +283,7 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
 
     def _lists(self, asked: Json, is_: str, kind: str, directory: str) -> bool:
         """Whether a list of one kind shows it: nowhere but in its session's own directory."""
-        return is_ == kind and self.sessions[str(asked["sessionID"])].directory == directory
+        return is_ == kind and self.sessions[asked["sessionID"]].directory == directory
 
     def _reply(self, kind: str, name: str, body: Json, directory: str) -> httpx.Response:
         is_, asked, answer = self._asked.get(name, ("", {}, None))

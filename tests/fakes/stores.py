@@ -103,7 +103,7 @@ class Stores:
     clock: Clock
     kind: str
     directory: Path
-    pace: Pace = field(factory=Pace)
+    pace: Pace = Pace(linger=0)
     _memory: MemoryStorage = field(factory=MemoryStorage, init=False)
 
     @property

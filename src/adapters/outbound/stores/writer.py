@@ -39,7 +39,7 @@ class Pace:
     """How eager and how patient the writer is: in seconds, and the backlog in bytes."""
 
     linger: float = 0.002
-    """At least this long from one transaction to the next, unless somebody waits for it to be durable."""
+    """At least this long from one transaction to the next, unless it is full or somebody waits for it."""
     patience: float = 5.0
     """For a transaction, before who waits for it is told that the journal is unavailable."""
     retry: float = 0.05
@@ -193,17 +193,17 @@ class Writer:
         return group
 
     async def _pause(self) -> None:
+        """Let more gather, if there is room for more and nobody waits."""
         rest = self._began + self.pace.linger - self.clock.monotonic()
-        if rest > 0 and not self._haste.is_set():
+        if rest > 0 and not self._waiting[0].full and not self._haste.is_set():
             with suppress(TimeoutError):
                 await self.clock.within(rest, self._haste.wait())
-        if not self._closed:
-            self._haste.clear()
 
     async def _write_next(self) -> None:
         group = self._waiting.popleft()
         if not self._waiting and not self._closed:
             self._work.clear()
+            self._haste.clear()
         await self._write(group)
         self._settle(group)
 

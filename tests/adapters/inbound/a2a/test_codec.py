@@ -93,11 +93,11 @@ def test_a_gap_is_told() -> None:
 
 
 def test_a_task_tells_all_that_waits_and_what_its_status_is_about() -> None:
-    task, _ = journaled([STARTED, InterruptRaised(QUESTION), InterruptRaised(PERMISSION)])
+    task, _ = journaled([STARTED, InterruptRaised(QUESTION), InterruptRaised(PERMISSION, QUESTION)])
 
     shared = task_out(task)["metadata"]["shared"]
 
-    assert shared["interrupt"]["request_id"] == "per_1"
+    assert shared["interrupt"]["request_id"] == "que_1"
     assert [asked["request_id"] for asked in shared["interrupts"]] == ["que_1", "per_1"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opencode_a2a_server.domain.events import Failure
 from opencode_a2a_server.domain.ids import ArtifactId, MessageId, Principal, RequestId, SessionId
-from opencode_a2a_server.domain.interrupt import Inquiry, Option, Permission, Question
+from opencode_a2a_server.domain.interrupt import Inquiry, Interrupt, Option, Permission, Question
 from opencode_a2a_server.domain.message import DataPart, Part, RawPart, TextPart, UrlPart
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.state import TaskState
@@ -57,9 +57,9 @@ def more(artifact: str, text: str, *, last: bool = False) -> Update:
     return TextAppended(ArtifactId(artifact), text, last)
 
 
-def answered(request: str, resolution: str = "once") -> Update:
+def answered(request: str, resolution: str = "once", shown: Interrupt | None = None) -> Update:
     """Tell that an interrupt is gone."""
-    return InterruptResolved(RequestId(request), resolution, Principal("bearer:somebody"))
+    return InterruptResolved(RequestId(request), resolution, Principal("bearer:somebody"), shown)
 
 
 TURN = (
@@ -97,8 +97,13 @@ JOURNALS: dict[str, tuple[Update, ...]] = {
     "permission": (STARTED, InterruptRaised(PERMISSION)),
     "permission given": (STARTED, InterruptRaised(PERMISSION), answered("per_1")),
     "question": (STARTED, InterruptRaised(QUESTION)),
-    "question of two": (STARTED, InterruptRaised(QUESTION), InterruptRaised(PERMISSION)),
-    "question left": (STARTED, InterruptRaised(QUESTION), InterruptRaised(PERMISSION), answered("per_1")),
+    "question of two": (STARTED, InterruptRaised(QUESTION), InterruptRaised(PERMISSION, QUESTION)),
+    "question left": (
+        STARTED,
+        InterruptRaised(QUESTION),
+        InterruptRaised(PERMISSION, QUESTION),
+        answered("per_1", shown=QUESTION),
+    ),
     "input by hand": (
         STARTED,
         StatusChanged(TaskState.INPUT_REQUIRED, (TextPart("which?"),)),

@@ -110,8 +110,8 @@ GOING_ON: st.SearchStrategy[Update] = st.one_of(
     APPENDED,
     st.builds(MessageReceived, MESSAGES),
     st.builds(TurnStarted, SESSIONS, MESSAGES_IDS),
-    st.builds(InterruptRaised, INTERRUPTS),
-    st.builds(InterruptResolved, REQUESTS, TEXT, perhaps(PRINCIPALS)),
+    st.builds(InterruptRaised, INTERRUPTS, perhaps(INTERRUPTS)),
+    st.builds(InterruptResolved, REQUESTS, TEXT, perhaps(PRINCIPALS), perhaps(INTERRUPTS)),
     st.builds(CancelRequested, PRINCIPALS),
 )
 STATUS = st.builds(

@@ -40,7 +40,7 @@ def stores(tmp_path: Path, clock: TurnedClock) -> Stores:
 @pytest.fixture(params=KINDS)
 def any_stores(request: pytest.FixtureRequest, tmp_path: Path, clock: TurnedClock) -> Stores:
     """Give stores of each kind; some answer from a thread, so that patience has no measure."""
-    return Stores(clock, request.param, tmp_path, Pace(patience=float("inf")))
+    return Stores(clock, request.param, tmp_path, Pace(linger=0, patience=float("inf")))
 
 
 async def until_done(clock: TurnedClock, job: asyncio.Future[None]) -> None:
@@ -213,7 +213,7 @@ async def test_the_backlog_is_bounded_and_then_taken_up_again(life: Life) -> Non
 
 
 async def test_what_is_larger_than_any_backlog_is_refused_for_good(stores: Stores) -> None:
-    stores.pace = Pace(backlog=10_000)
+    stores.pace = Pace(linger=0, backlog=10_000)
     async with stores.live() as life:
         log = await begin(life.journal)
 
@@ -255,6 +255,21 @@ async def test_a_lingering_writer_hurries_for_who_waits(stores: Stores) -> None:
         for _ in range(3):
             log.append(words("a"))
             await log.durable()
+        for _ in range(25):  # more than one transaction takes
+            log.append(words("x" * 1_000_000))
+        await log.durable()
+
+
+async def test_a_lingering_writer_does_not_hold_back_what_fills_a_transaction(stores: Stores) -> None:
+    stores.pace = Pace(linger=3600)
+    async with stores.live() as life:
+        log = await begin(life.journal)
+        await log.durable()
+        reader = log.read(log.task.seq)
+
+        log.append(words(*["x"] * 9000))
+
+        assert len(await reader.next()) == 512
 
 
 async def test_leaving_does_not_wait_for_ever(
