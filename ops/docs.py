@@ -46,12 +46,18 @@ def _default(value: object) -> str:
 def states() -> str:
     """Draw the state machine."""
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> submitted"]
-    for state in TaskState:
-        for following in TaskState:
-            if following in TRANSITIONS[state] and following is not state:
-                lines.append(f"    {_node(state)} --> {_node(following)}")
+    lines += [
+        f"    {_node(state)} --> {_node(following)}"
+        for state in TaskState
+        for following in TaskState
+        if following in TRANSITIONS[state] and following is not state
+    ]
     lines += [f"    {_node(state)} --> [*]" for state in TaskState if state in TERMINAL]
-    lines += ["```", "", f"Terminal, and final: {_names(TERMINAL)}. Interrupted, waiting for somebody: {_names(INTERRUPTED)}."]
+    lines += [
+        "```",
+        "",
+        f"Terminal, and final: {_names(TERMINAL)}. Interrupted, waiting for somebody: {_names(INTERRUPTED)}.",
+    ]
     return "\n".join(lines)
 
 

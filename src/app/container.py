@@ -161,9 +161,7 @@ def _find_runtime(settings: Settings) -> AgentFactory:
 
 def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncContextManager[Agent]:
     opencode = settings.opencode
-    address = Address(
-        opencode.url, opencode.username, opencode.password, opencode.directory, timeout=opencode.timeout
-    )
+    address = Address(opencode.url, opencode.username, opencode.password, opencode.directory, timeout=opencode.timeout)
     return OpenCode.at(address, surroundings.clock)
 
 
@@ -194,12 +192,13 @@ class Application:
             try:
                 self._container = await stack.enter_async_context(assemble(self.settings, self.runtime))
                 self._app = self._container.app()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the server is told
                 _log.critical("the service cannot start: %s", error, exc_info=not isinstance(error, SettingsError))
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            if self.signals:
+            if self.signals:  # the process is ours
                 server.on_term(self.drain)
+                server.settle_memory()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -242,9 +241,7 @@ async def check(settings: Settings) -> list[str]:
     problems = [] if settings.auth.bearer_token else ["A2A_BEARER_TOKEN: required"]
     async with AsyncExitStack() as stack:
         clock, ids = SystemClock(), RandomIds()
-        agent = await stack.enter_async_context(
-            _find_runtime(settings)(Surroundings(clock, ids, settings.environment))
-        )
+        agent = await stack.enter_async_context(_find_runtime(settings)(Surroundings(clock, ids, settings.environment)))
         readiness = await agent.probe()
         if not readiness.ready:
             problems.append(readiness.remedy)

@@ -151,7 +151,9 @@ class OpenCodeSettings:
         "OPENCODE_PROVIDER_ID", "Model provider; goes together with OPENCODE_MODEL_ID.", None
     )
     model_id: str | None = _setting("OPENCODE_MODEL_ID", "Model. Default: OpenCode's own.", None)
-    agent: str | None = _setting("OPENCODE_AGENT", "OpenCode's agent (build, plan, ...). Default: OpenCode's own.", None)
+    agent: str | None = _setting(
+        "OPENCODE_AGENT", "OpenCode's agent (build, plan, ...). Default: OpenCode's own.", None
+    )
     system: str | None = _setting("OPENCODE_SYSTEM", "System prompt added to each prompt.", None)
     variant: str | None = _setting("OPENCODE_VARIANT", "Model variant, such as a reasoning effort.", None)
     timeout: float = _setting(
@@ -352,7 +354,7 @@ def _text(name: str, environment: Mapping[str, str]) -> str | None:
     return environment.get(name, "").strip() or None
 
 
-def _read(text: str, setting: attrs.Attribute[Any], name: str) -> Any:  # noqa: ANN401 - of the setting's type
+def _read(text: str, setting: attrs.Attribute[Any], name: str) -> Any:
     try:
         value = _CONVERTER.structure(text, setting.type or str)
     except (BaseValidationError, ValueError) as error:

@@ -123,7 +123,8 @@ async def following(
     """Listen to a session, prompt it, and follow the turn."""
     session = session or await agent.open_session("a title")
     async with listening(agent, session, message, canceling=canceling) as follower:
-        await agent.prompt(prompt_of(follower, message))
+        async with asyncio.timeout(_TOO_LONG):
+            await agent.prompt(prompt_of(follower, message))
         yield follower
 
 

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from opencode_a2a_server.adapters.outbound.stores.bindings import RECENT
 from opencode_a2a_server.domain.errors import InvalidRequest
-from opencode_a2a_server.domain.ids import ContextId, Principal, SessionId
+from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, SessionId, TaskId
+from opencode_a2a_server.domain.message import Message, Role
 from opencode_a2a_server.domain.session import Binding, Directory, Session
+from opencode_a2a_server.domain.updates import TaskSubmitted
 from tests.fakes.clock import TurnedClock
 from tests.fakes.stores import KINDS, Life, Stores
 
 pytestmark = pytest.mark.anyio
+
+SUBMITTED = TaskSubmitted(ContextId("context"), Principal("alice"), Message(MessageId("m-1"), Role.USER, ()))
 
 
 @pytest.fixture(params=KINDS)
@@ -69,6 +74,35 @@ async def test_a_binding_outlives_a_restart(stores: Stores) -> None:
         await life.bindings.bind(bound)
 
     async with stores.live() as life:
+        assert await life.bindings.find(bound.principal, bound.context_id) == bound
+
+
+async def test_a_binding_is_found_before_it_is_written(life: Life) -> None:
+    life.storage.shut()
+    bound = binding("alice", "context", "ses_1")
+
+    await life.bindings.bind(bound)
+
+    assert await life.bindings.find(bound.principal, bound.context_id) == bound
+
+
+async def test_a_binding_is_durable_no_later_than_what_is_journaled_after_it(life: Life) -> None:
+    for number in range(3):
+        bound = binding("alice", f"context-{number}", "ses_1")
+        await life.bindings.bind(bound)
+        log = await life.journal.create(TaskId(f"task-{number}"), SUBMITTED)
+
+        await log.durable()
+
+        assert await life.storage.find(bound.principal, bound.context_id) == bound
+
+
+async def test_more_bindings_than_are_kept_in_memory_are_found(life: Life) -> None:
+    bindings = [binding("alice", f"context-{number}", "ses_1") for number in range(RECENT + 1)]
+    for bound in bindings:
+        await life.bindings.bind(bound)
+
+    for bound in bindings[::1000]:
         assert await life.bindings.find(bound.principal, bound.context_id) == bound
 
 

@@ -239,6 +239,7 @@ async def test_an_illegal_update_adds_nothing_of_what_came_with_it(life: Life, i
     [
         words(" half of a smile: \ud83d"),
         [ArtifactTold(ArtifactId("new"), BlockKind.TOOL, (DataPart({"output": "\udc00"}),))],
+        [ArtifactTold(ArtifactId("new"), BlockKind.TOOL, (DataPart(object()),))],  # type: ignore[arg-type]
     ],
 )
 async def test_what_cannot_be_written_is_refused_alone(stores: Stores, unwritable: list[Update]) -> None:

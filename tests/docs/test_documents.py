@@ -31,9 +31,7 @@ def service() -> Iterator[RunningService]:
 
 def run(command: list[str], service: RunningService, cwd: Path) -> str:
     environment = os.environ | {"A2A_URL": service.url, "A2A_BEARER_TOKEN": service.token}
-    done = subprocess.run(
-        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -65,7 +63,9 @@ def test_the_curl_lines_of_the_quickstart_work(service: RunningService, tmp_path
     for line in lines:
         script = line.replace("http://127.0.0.1:8000", service.url)
         script = re.sub(r"\bTASK\b", sent["id"], script).replace("CONTEXT", sent["contextId"])
-        told = run(["bash", "-c", script.replace("curl ", "curl --fail-with-body --silent --show-error ")], service, tmp_path)
+        told = run(
+            ["bash", "-c", script.replace("curl ", "curl --fail-with-body --silent --show-error ")], service, tmp_path
+        )
         assert "TASK_STATE_COMPLETED" in told
 
     assert len(lines) == 3
@@ -93,7 +93,10 @@ def test_the_first_frames_of_a_stream_are_as_the_protocol_says(service: RunningS
 def test_the_client_example_of_how_to_embed_works(service: RunningService, tmp_path: Path) -> None:
     example, _ = blocks("how-to/embed.md", "python")
 
-    assert run([sys.executable, "-W", "error", "-c", example], service, tmp_path) == "['That needs a permission.', 'Deployed.']\n"
+    assert (
+        run([sys.executable, "-W", "error", "-c", example], service, tmp_path)
+        == "['That needs a permission.', 'Deployed.']\n"
+    )
 
 
 @pytest.mark.e2e

@@ -175,7 +175,7 @@ class RealOpenCode:
         # The native binary, not the package's launcher: killing a launcher would leave the server behind.
         command = [str(self.binary), "serve", "--hostname", "127.0.0.1", "--port", str(self.port), "--print-logs"]
         with (self.root / "opencode.log").open("ab") as log:
-            self._running = subprocess.Popen(  # noqa: S603 (the binary which we installed)
+            self._running = subprocess.Popen(
                 command,
                 cwd=self.workspace,
                 env=environment_of(self),
@@ -316,7 +316,7 @@ def _make_repository(workspace: Path) -> None:
     (workspace / "README.md").write_text("A workspace.\n", encoding="utf-8")
     author = ("-c", "user.name=Nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false")
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "Begin")):
-        subprocess.run(["git", *author, *command], cwd=workspace, check=True, timeout=30)  # noqa: S603, S607
+        subprocess.run(["git", *author, *command], cwd=workspace, check=True, timeout=30)
 
 
 def _free_port() -> int:

@@ -27,11 +27,15 @@ def started(
     opencode = start_opencode()
     opencode.stop()  # only its home and its project are wanted
     said = tmp_path / "said"
-    environment = os.environ | environment_of(opencode) | {
-        "PATH": os.environ["PATH"],
-        "OPENCODE_BIN": str(opencode_binary),
-        "XDG_STATE_HOME": str(tmp_path),
-    }
+    environment = (
+        os.environ
+        | environment_of(opencode)
+        | {
+            "PATH": os.environ["PATH"],
+            "OPENCODE_BIN": str(opencode_binary),
+            "XDG_STATE_HOME": str(tmp_path),
+        }
+    )
     with said.open("wb") as output:
         process = subprocess.Popen(
             [RUN], cwd=opencode.workspace, env=environment, stdout=output, stderr=subprocess.STDOUT

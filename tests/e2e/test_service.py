@@ -70,7 +70,9 @@ def binding(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def client_of(service: RunningService, binding: str = "JSONRPC", *, streaming: bool = True) -> AsyncIterator[Client]:
+async def client_of(
+    service: RunningService, binding: str = "JSONRPC", *, streaming: bool = True
+) -> AsyncIterator[Client]:
     headers = {"authorization": f"Bearer {service.token}"}
     async with httpx.AsyncClient(headers=headers, timeout=60, trust_env=False) as http:
         config = ClientConfig(httpx_client=http, supported_protocol_bindings=[binding], streaming=streaming)
@@ -247,7 +249,9 @@ async def test_messages_sent_at_once_in_one_context_run_one_after_the_other(
     async with client_of(service, streaming=False) as client:
         first = fold(await send(client, asking("[[say hello]]")))
         tasks = [
-            (await send(client, asking(f"[[text n=10 delay=0.02]] {number}", context=first.context_id, at_once=True)))[0]
+            (await send(client, asking(f"[[text n=10 delay=0.02]] {number}", context=first.context_id, at_once=True)))[
+                0
+            ]
             for number in range(3)
         ]
         done = [await task_of(client, sent.task.id, lambda task: task.status.state == COMPLETED) for sent in tasks]
@@ -500,7 +504,7 @@ async def test_subscribing_to_a_running_task_begins_with_the_task(service: Runni
         assert said(fold(answers)) == "".join(f"word{number:05} " for number in range(60))
 
 
-async def test_a_wrong_password_makes_the_service_not_ready_and_the_log_says_what_to_do(
+def test_a_wrong_password_makes_the_service_not_ready_and_the_log_says_what_to_do(
     start_opencode: Callable[..., RealOpenCode], start_service: Callable[..., RunningService]
 ) -> None:
     opencode = start_opencode(secured=True)
@@ -537,5 +541,3 @@ def text_of(frames: list[tuple[str, dict[str, Any]]]) -> str:
             name = told["artifact"]["artifactId"]
             texts[name] = texts.get(name, "") + text if told.get("append") else text
     return "".join(texts.values())
-
-

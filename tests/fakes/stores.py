@@ -74,7 +74,8 @@ class WatchedStorage:
         return await self.beneath.find(principal, context_id)
 
     async def probe(self) -> None:
-        """Pass it on."""
+        """Say nothing while no write goes through."""
+        await self.gate.wait()
         await self.beneath.probe()
 
     async def close(self) -> None:
@@ -103,7 +104,7 @@ class Stores:
     clock: Clock
     kind: str
     directory: Path
-    pace: Pace = Pace(linger=0)
+    pace: Pace = field(factory=lambda: Pace(linger=0))
     _memory: MemoryStorage = field(factory=MemoryStorage, init=False)
 
     @property
@@ -118,7 +119,10 @@ class Stores:
         try:
             writer = Writer(storage, self.clock, self.pace)
             async with LiveJournal(writer) as journal:
-                yield Life(journal, StoredBindings(writer), storage)
+                try:
+                    yield Life(journal, StoredBindings(writer), storage)
+                finally:
+                    storage.gate.set()
         finally:
             await storage.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,8 @@ from granian.log import LogLevels
 _log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
+_COLLECT_AFTER = 10_000
+"""New objects between two collections of the young; Python's own is 700, for programs of a few thousand objects."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -82,6 +85,18 @@ def end_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def settle_memory() -> None:
+    """
+    Leave what the start has made out of garbage collection, and collect the rest less often.
+
+    Libraries and their tables are most of the heap and live as long as the process: looking through them again and
+    again takes a tenth of the time of short requests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+
+
 def on_term(drain: Callable[[], Awaitable[None]]) -> None:
     """
     On SIGTERM drain first, then let the server end.
@@ -95,7 +110,7 @@ def on_term(drain: Callable[[], Awaitable[None]]) -> None:
     async def drain_and_end() -> None:
         try:
             await drain()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the end goes on
             _log.exception("draining broke; ending all the same")
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -21,12 +21,13 @@ class Bindings(Protocol):
 
     async def bind(self, binding: Binding) -> None:
         """
-        Keep a binding, durable on return; a later one for the same context replaces it.
+        Keep a binding; a later one for the same context replaces it.
 
-        One that was refused with `JournalUnavailable` may become durable later all the same.
+        It is found from now on, and durable no later than what is journaled after it.
 
         Raises:
-            InvalidRequest: An identifier holds what no store can keep.
+            InvalidRequest: A name in it cannot be kept.
+            JournalUnavailable: Too much waits to be written.
 
         """
         ...

@@ -140,7 +140,7 @@ def resolution_of(answer: Answer) -> str:
             return verdict.value
         case QuestionAnswer():
             return "replied"
-        case QuestionDismissed():
+        case QuestionDismissed():  # pragma: no branch - the last kind
             return "rejected"
 
 

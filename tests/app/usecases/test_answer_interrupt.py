@@ -28,7 +28,7 @@ from opencode_a2a_server.domain.message import DataPart, Json, Message
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import InterruptResolved
-from tests.app.house import ALICE, BOB, House, status_of, text_of
+from tests.app.house import ALICE, BOB, House, reborn, status_of, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -108,10 +108,11 @@ async def test_a_data_part_answers_the_interrupt_it_names(house: House) -> None:
     assert text_of(task) == "always"
 
 
-async def test_a_data_part_may_leave_out_the_only_interrupts_name(house: House) -> None:
+@pytest.mark.parametrize("answers", [[["S"]], ["S"]])
+async def test_a_data_part_may_leave_out_the_only_interrupts_name(house: House, answers: Json) -> None:
     task = await house.begin(_SIZES)
 
-    await house.accept(ALICE, data(house, task, answers=[["S"]]))
+    await house.accept(ALICE, data(house, task, answers=answers))
     await house.clock.turn()
 
     assert text_of(task) == "S"
@@ -241,6 +242,17 @@ async def test_an_interrupt_can_be_answered_by_its_id(house: House) -> None:
     assert text_of(task) == "once"
 
 
+async def test_the_same_answer_by_id_again_is_the_same_result(house: House) -> None:
+    task = await house.begin(_PERMISSION, Hang())
+    request = asked(task).id
+    await house.say(task, "yes")
+    before = task.seq
+
+    await house.answer.by_request(house.log(task), BOB, request, _YES)
+
+    assert task.seq == before
+
+
 async def test_an_unknown_id_is_refused(house: House) -> None:
     task = await house.begin(_PERMISSION)
 
@@ -309,6 +321,18 @@ async def test_what_the_runtime_no_longer_waits_for_is_refused_and_looked_after(
         await house.clock.turn(1)
 
         assert task.state is TaskState.WORKING
+
+
+async def test_an_answer_given_before_the_turn_is_taken_up_again_counts(house: House) -> None:
+    task = await house.begin(_PERMISSION)
+    async with reborn(house) as again:
+        await again.say(task, "yes")
+
+        await again.recover()
+        await again.clock.turn(5)
+        task = again.journal.logs[task.id].task
+
+    assert (text_of(task), task.state) == ("once", TaskState.COMPLETED)
 
 
 async def test_a_sub_agents_question_is_answered_like_any_other(house: House) -> None:

@@ -52,6 +52,16 @@ async def test_a_task_that_waits_for_its_session_is_canceled_at_once(house: Hous
     assert house.agent.calls.count("prompt") == 1
 
 
+async def test_a_job_told_to_stop_twice_stops_once(house: House) -> None:
+    await house.begin(Hang())
+    queued = await house.begin(Say("never"))
+
+    assert house.turns.cancel(queued.id)
+    assert house.turns.cancel(queued.id)
+
+    assert queued.state is TaskState.CANCELED
+
+
 async def test_a_canceled_task_in_the_queue_does_not_hold_up_the_next(house: House) -> None:
     first = await house.begin(Hang())
     queued = await house.begin(Say("never"))

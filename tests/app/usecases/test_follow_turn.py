@@ -171,6 +171,12 @@ async def test_a_turn_may_not_take_longer_than_its_limit(stage: Stage) -> None:
     assert stage.agent.calls[-1] == "abort"
 
 
+async def test_a_turn_without_limits_takes_as_long_as_it_takes(stage: Stage) -> None:
+    task = await limited(stage, Limits(seconds=None), 100_000, Hang())
+
+    assert task.state is TaskState.WORKING
+
+
 async def test_the_time_somebody_takes_to_answer_is_not_the_turns(stage: Stage) -> None:
     task = await limited(stage, Limits(seconds=30), 3600, AskPermission("bash"), Hang())
 

@@ -27,7 +27,7 @@ def reaching(what: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise AgentUnreachable(f"OpenCode did not answer in time ({what}: {type(error).__name__})") from error
     except httpx.HTTPError as error:
-        raise AgentUnreachable(f"OpenCode cannot be reached ({what}: {error or type(error).__name__})") from error
+        raise AgentUnreachable(f"OpenCode cannot be reached ({what}: {str(error) or type(error).__name__})") from error
 
 
 def check_answer(response: httpx.Response, what: str) -> None:

@@ -123,7 +123,7 @@ class Feed:
                 reason = "OpenCode closed it"
             except Refusal as refusal:
                 reason = str(refusal)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it was, the feed is kept up
                 _log.exception("the event feed broke")
                 reason = "a fault of ours"
             if self.connected:
@@ -137,11 +137,12 @@ class Feed:
         parser = SseParser()
         async for chunk in chunks:
             lost = parser.dropped
-            for data in parser.feed(chunk):
-                self._hand_over(data)
-            if parser.dropped > lost:
+            frames = parser.feed(chunk)
+            if parser.dropped > lost:  # it may have stood before any of these
                 _log.warning("an event was too large and is skipped")
                 self._tell_all(Gap())
+            for data in frames:
+                self._hand_over(data)
 
     def _hand_over(self, data: bytes) -> None:
         try:
@@ -171,7 +172,9 @@ class Feed:
                 hearing.tell(telling)
 
     def _tell_all(self, telling: Telling) -> None:
-        for hearing in {id(hearing): hearing for listeners in self._hearings.values() for hearing in listeners}.values():
+        for hearing in {
+            id(hearing): hearing for listeners in self._hearings.values() for hearing in listeners
+        }.values():
             hearing.tell(telling)
 
 

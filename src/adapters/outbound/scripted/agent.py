@@ -137,7 +137,8 @@ class Scripted:
         said = MessageSeen(prompt.session.id, prompt.id, Role.USER, created=self._tick(), completed=True)
         turn = Turn(said, prompt=prompt)
         conversation.take(turn)
-        job = turn.job = asyncio.get_running_loop().create_task(self._work(conversation, turn, prompt))
+        work = self._work(conversation, turn, prompt)
+        job = turn.job = asyncio.get_running_loop().create_task(work, name=f"script of {prompt.id}")
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
@@ -177,8 +178,7 @@ class Scripted:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         for turn in busy:
-            if not turn.over:
-                abort(conversation, turn)
+            abort(conversation, turn)
 
     async def probe(self) -> Readiness:
         """See `Agent.probe`."""

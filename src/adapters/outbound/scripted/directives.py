@@ -99,7 +99,8 @@ def _read(directive: str) -> Step:
                 return _READERS[name](directive[len(name) :].strip())
             except ValueError as error:
                 raise ScriptError(f"[[{directive}]] makes no sense: {error}") from error
-    near = difflib.get_close_matches(" ".join(directive.split()[:2]), _READERS, 1, 0.5)
+    words = directive.split()
+    near = [near for name in (" ".join(words[:2]), *words[:1]) for near in difflib.get_close_matches(name, _READERS, 1)]
     hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_READERS)}"
     raise ScriptError(f"there is no directive [[{directive}]]{hint}")
 

@@ -94,7 +94,7 @@ def read_scripts(content: Json) -> Scripts:
     rules = tuple(_read_rule(rule) for rule in table.tables("script"))
     default = table.optional("default", _script)
     table.finish()
-    return Scripts(rules, CONFORMANCE if default is None else _same(default))
+    return Scripts(rules, CONFORMANCE if default is None else _sensible(table, lambda: _same(default)))
 
 
 def read_steps(content: Json, where: str = "steps") -> Script:
@@ -241,7 +241,7 @@ def _sensible(table: _Table, make: Callable[[], _T]) -> _T:
     except ScriptError:
         raise
     except ValueError as error:
-        raise ScriptError(f"{table.where}: {error}") from error
+        raise ScriptError(f"{table.where or 'default'}: {error}") from error
 
 
 def _worded(step: Callable[[str], Step]) -> Callable[[_Table, str], Step]:

@@ -144,7 +144,7 @@ class Player:
                 await asyncio.get_running_loop().create_future()
             case Reply():
                 await self._tell(TextKind.TEXT, step.text)  # within a task already, so there it goes
-            case Complete() | AskInput() | NeedAuth() | Reject() | Fail():
+            case Complete() | AskInput() | NeedAuth() | Reject() | Fail():  # pragma: no branch - the last kind
                 raise _Over(step)
 
     # Output
@@ -293,10 +293,9 @@ def abort(conversation: Conversation, turn: Turn) -> None:
         for inner in child.turns:
             if not inner.over:
                 abort(child, inner)
-    for request, (interrupt, answer) in list(conversation.waiting.items()):
-        if interrupt.session == conversation.session.id:
-            del conversation.waiting[request]
-            answer.cancel()
+    for _, answer in conversation.waiting.values():  # the whole family stops, so nobody waits any more
+        answer.cancel()
+    conversation.waiting.clear()
     fail(conversation, turn, _ABORTED)
 
 

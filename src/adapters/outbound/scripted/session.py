@@ -175,7 +175,7 @@ class Conversation:
         """Take the answer to something that waits."""
         interrupt, where = self.waiting.pop(request)
         self.tell(Answered(interrupt.session, request, resolution))
-        if not where.done():
+        if not where.done():  # nobody plays on once the agent was left
             where.set_result(answer)
 
     def close(self, turn: Turn, answer: MessageSeen, ending: TurnOver | None = None) -> None:

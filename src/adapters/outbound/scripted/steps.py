@@ -7,7 +7,6 @@ halt it: the next message to the same task goes on behind them, or begins the sc
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -69,17 +68,6 @@ class GiveFile:
     def __attrs_post_init__(self) -> None:
         if (self.raw is None) == (not self.url):
             raise ValueError(f"the file {self.name!r} needs its bytes or its url, one of them")
-
-    @classmethod
-    def of_base64(cls, name: str, media_type: str, encoded: str) -> GiveFile:
-        """
-        Give a file whose bytes are written in base64.
-
-        Raises:
-            ValueError: They are not.
-
-        """
-        return cls(name, media_type, base64.b64decode(encoded, validate=True))
 
 
 @frozen

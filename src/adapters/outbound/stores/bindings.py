@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections import OrderedDict
+
+from attrs import field, frozen
 
 from opencode_a2a_server.domain.ids import ContextId, Principal
 from opencode_a2a_server.domain.session import Binding
@@ -10,31 +12,35 @@ from opencode_a2a_server.domain.session import Binding
 from .codec import check_text
 from .writer import Writer
 
+RECENT = 4096
+"""Bindings kept in memory: those that may not be written yet, and those that are asked for again."""
 
-@frozen(repr=False)
+
+@frozen
 class StoredBindings:
-    """Which session serves which context, kept."""
+    """The port `Bindings`."""
 
     _writer: Writer
+    _recent: OrderedDict[tuple[Principal, ContextId], Binding] = field(factory=OrderedDict, init=False)
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
-        """
-        Give the binding, None if the context is new to this principal.
-
-        Raises:
-            JournalUnavailable: The storage cannot be read.
-
-        """
-        return await self._writer.storage.find(principal, context_id)
+        """See `Bindings.find`."""
+        known = self._recent.get((principal, context_id))
+        if known is None and (known := await self._writer.storage.find(principal, context_id)) is not None:
+            await self._remember(known)
+        return known
 
     async def bind(self, binding: Binding) -> None:
-        """
-        Keep a binding, durable on return.
-
-        Raises:
-            InvalidRequest: A name in it cannot be kept.
-            JournalUnavailable: The storage does not take it; it goes on trying.
-
-        """
+        """See `Bindings.bind`: it goes into the transaction of what is journaled next, or into an earlier one."""
         check_text(binding.principal, binding.context_id, binding.session.id, binding.session.directory)
-        await self._writer.written(self._writer.bind(binding))
+        self._writer.bind(binding)
+        await self._remember(binding)
+
+    async def _remember(self, binding: Binding) -> None:
+        """Keep a binding in mind; the older half of too many is let go of, once it can be found in the storage."""
+        self._recent[binding.principal, binding.context_id] = binding
+        if len(self._recent) <= RECENT:
+            return
+        await self._writer.written()
+        for _ in range(len(self._recent) - RECENT // 2):
+            self._recent.popitem(last=False)

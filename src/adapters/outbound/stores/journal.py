@@ -29,15 +29,14 @@ class LiveJournal:
     _writer: Writer
     _logs: WeakValueDictionary[TaskId, LiveLog] = field(factory=WeakValueDictionary, init=False)
     _opening: WeakValueDictionary[TaskId, asyncio.Lock] = field(factory=WeakValueDictionary, init=False)
-    _running: asyncio.Task[None] | None = field(default=None, init=False)
+    _running: asyncio.Task[None] = field(init=False)
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.get_running_loop().create_task(self._writer.run(), name="journal writer")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._running is not None:
-            await self._writer.close(self._running)
+        await self._writer.close(self._running)
 
     async def create(self, task_id: TaskId, submitted: TaskSubmitted) -> LiveLog:
         """Begin a task's journal; it can be read at once."""

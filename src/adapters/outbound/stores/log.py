@@ -24,7 +24,7 @@ from opencode_a2a_server.domain.updates import (
 )
 
 from .codec import Bodies, check_text, dump_task, load_task
-from .storage import Head, Row, Snapshot, Standing, Stored
+from .storage import Head, Line, Row, Snapshot, Standing, Stored
 from .tail import Tail
 from .writer import Writer
 
@@ -80,25 +80,13 @@ class LiveLog:
 
         """
         head, snapshot = stored.head, stored.standing.snapshot
-        task = None if snapshot is None else load_task(snapshot.body)
-        bodies = Bodies() if task is None else Bodies.of(task)
-        fresh = 0
-        while task is None or not task.state.terminal:
-            lines = await writer.storage.read(head, Seq(0) if task is None else task.seq)
-            if not lines:
-                break
-            for seq, at, body in lines:
-                entry = Entry(seq, at, bodies.load(body))
-                bodies.see(entry.update)
-                fresh += len(body)
-                if task is None:
-                    task = Task.submitted(head.task_id, entry)
-                else:
-                    task.apply(entry)
-        if task is None:
+        folding = _Folding(head.task_id, None if snapshot is None else load_task(snapshot.body))
+        while not folding.ended and (lines := await writer.storage.read(head, folding.seq)):
+            folding.take(lines)
+        if (task := folding.task) is None:
             raise JournalUnavailable(f"the journal of task {head.task_id} is empty")
         size = 0 if snapshot is None else len(snapshot.body)
-        return cls(task, task.seq, writer, head, bodies, Tail(Seq(task.seq + 1)), fresh, size)
+        return cls(task, task.seq, writer, head, folding.bodies, Tail(Seq(task.seq + 1)), folding.fresh, size)
 
     # The port
 
@@ -175,7 +163,7 @@ class LiveLog:
 
     async def _recall(self, after: Seq) -> Sequence[Entry]:
         lines = await self._writer.storage.read(self._head, after, self.written)
-        if not lines or lines[0][0] != after + 1:
+        if not lines or lines[-1][0] - after != len(lines):
             raise JournalUnavailable(f"the journal of task {self.task.id} has lost what follows update {after}")
         load = self._bodies.load
         return [Entry(seq, at, load(body)) for seq, at, body in lines]
@@ -211,10 +199,47 @@ class LiveLog:
         if not (status.state.terminal or (status.state.interrupted and self._fresh >= self._snapshot_size)):
             return standing
         body = dump_task(self.task)
-        if len(body) > _SNAPSHOT_MOST:
+        if len(body) > _SNAPSHOT_MOST:  # pragma: no cover - as much memory as that
             return standing
         self._fresh, self._snapshot_size = 0, len(body)
         return Standing(status.state, status.at, self.task.seq, Snapshot(self.task.seq, body))
+
+
+@define(eq=False, repr=False)
+class _Folding:
+    """A task on its way from the storage."""
+
+    task_id: TaskId
+    task: Task | None
+    bodies: Bodies = field(init=False)
+    fresh: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.bodies = Bodies() if self.task is None else Bodies.of(self.task)
+
+    @property
+    def seq(self) -> Seq:
+        return Seq(0) if self.task is None else self.task.seq
+
+    @property
+    def ended(self) -> bool:
+        return self.task is not None and self.task.state.terminal
+
+    def take(self, lines: Sequence[Line]) -> None:
+        """Fold rows; what was legal when it was written is legal still."""
+        try:
+            for seq, at, body in lines:
+                self._apply(Entry(seq, at, self.bodies.load(body)))
+                self.fresh += len(body)
+        except IllegalTransition as error:
+            raise JournalUnavailable(f"the journal of task {self.task_id} is damaged: {error}") from error
+
+    def _apply(self, entry: Entry) -> None:
+        self.bodies.see(entry.update)
+        if self.task is None:
+            self.task = Task.submitted(self.task_id, entry)
+        else:
+            self.task.apply(entry)
 
 
 @define(eq=False, repr=False)

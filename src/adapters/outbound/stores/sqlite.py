@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,34 +30,36 @@ from opencode_a2a_server.domain.state import TaskState
 from . import statements
 from .files import claim, existing
 from .schema import Schema, bring_up, look
-from .statements import Statement, binding_row, snapshot_row, standing_row, task_row
-from .storage import Batch, Head, Line, Snapshot, Standing, Stored, fitting
+from .statements import Statement, binding_row, place, snapshot_of, snapshot_row, standing_row, task_row, update_row
+from .storage import Batch, Head, Line, Standing, Stored, fitting
+from .tables import SEQ_BITS
 
 _READERS = 4
 _PRAGMAS = (
     "synchronous = NORMAL",
     "busy_timeout = 5000",  # somebody may look at the file with the sqlite3 program
-    "wal_autocheckpoint = 256",  # pages: the log is folded in at 1 MB, so that it stays small beside the text
-    "journal_size_limit = 1048576",
+    "wal_autocheckpoint = 128",  # pages: the log is folded in at 512 KB, so that it stays small beside the text
+    "journal_size_limit = 524288",
 )
-_FOR_EVER = 2**62
+_LAST = 2**SEQ_BITS - 1
 
 # At DEBUG it logs each statement with its parameters: prompts, and the agent's output.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
-class _Committing(sqlite3.Connection):
+class _Obliging(sqlite3.Connection):
     """
-    A connection which commits what it writes by `executemany`.
+    A connection whose `executemany` runs what it is given, if that can be called.
 
     The driver runs each call on a thread of its own, and the way there and back costs more than SQLite's work: this
-    makes a transaction of text one call.
+    makes a transaction one call.
     """
 
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        cursor = super().executemany(sql, parameters)
-        self.commit()
-        return cursor
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        if callable(parameters):
+            parameters(self)
+            return self.cursor()
+        return super().executemany(sql, parameters)
 
 
 @frozen
@@ -78,9 +81,8 @@ class _Link:
     async def command(self, sql: str) -> None:
         await self._driver.execute_fetchall(sql)
 
-    async def commit(self, rows: Sequence[tuple[int, int, float, bytes]]) -> None:
-        """Add updates to the transaction and end it."""
-        await self._driver.executemany(statements.ADD_UPDATE.sql, rows)
+    async def write(self, batch: Batch) -> None:
+        await self._driver.executemany("", partial(_write, batch))  # see _Obliging
 
     async def rollback(self) -> None:
         await self._driver.rollback()
@@ -121,10 +123,7 @@ class SqliteStorage:
     async def write(self, batch: Batch) -> None:
         """Write one transaction."""
         async with self._transaction() as pen:
-            await _write_tasks(pen, batch)
-            for binding, at in batch.bindings.values():
-                await pen.run(statements.BIND, binding_row(binding, at))
-            await pen.commit([(head.key, seq, at, body) for head, seq, at, body in batch.rows])
+            await pen.write(batch)
 
     async def load(self, task_id: TaskId) -> Stored | None:
         """Give a task by one look-up."""
@@ -132,18 +131,21 @@ class SqliteStorage:
             rows = await link.run(statements.LOAD, {"id": task_id})
         if not rows:
             return None
-        key, context_id, principal, created_at, state, status_at, seq, snapshot_seq, body = rows[0]
+        key, context_id, principal, created_at, state, status_at, seq, *snapshot = rows[0]
         head = Head(task_id, ContextId(context_id), Principal(principal), created_at, key)
-        snapshot = None if body is None else Snapshot(Seq(snapshot_seq), body)
-        return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot))
+        return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot_of(*snapshot)))
 
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
         """Give rows; their sizes are looked at first, since one may be as large as thousands."""
-        wanted = {"task": head.key, "after": after, "upto": upto or _FOR_EVER}
+        start = place(head, 0)
+        wanted = {"after": start + after, "upto": start + (upto or _LAST)}
         async with self._reading() as link:
             sizes = await link.run(statements.SIZES, wanted)
-            wanted["upto"] = after + fitting(size for (size,) in sizes)
-            return await link.run(statements.LINES, wanted)
+            if not sizes:
+                return ()
+            wanted["upto"], _ = sizes[fitting(size for _, size in sizes) - 1]
+            lines = await link.run(statements.LINES, wanted)
+        return [(Seq(where - start), at, body) for where, at, body in lines]
 
     async def unfinished(self) -> Sequence[TaskId]:
         """Name them, by an index which has no others."""
@@ -220,15 +222,24 @@ async def check_schema(path: Path) -> Schema:
         await engine.dispose()
 
 
-async def _write_tasks(pen: _Link, batch: Batch) -> None:
+def _write(batch: Batch, database: sqlite3.Connection) -> None:
+    """Write a transaction, on the driver's thread."""
+
+    def run(statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        return database.execute(statement.sql, statement.order(values))
+
     begun = set(batch.begun)
     for head in batch.begun:
-        ((head.key,),) = await pen.run(statements.ADD_TASK, task_row(head, batch.standings[head]))
+        (head.key,) = run(statements.ADD_TASK, task_row(head, batch.standings[head])).fetchone()
     for head, standing in batch.standings.items():
         if head not in begun:
-            await pen.run(statements.STAND, standing_row(head, standing))
+            run(statements.STAND, standing_row(head, standing))
         if standing.snapshot is not None:
-            await pen.run(statements.KEEP_SNAPSHOT, snapshot_row(head, standing.snapshot))
+            run(statements.KEEP_SNAPSHOT, snapshot_row(head, standing.snapshot))
+    for binding, at in batch.bindings.values():
+        run(statements.BIND, binding_row(binding, at))
+    database.executemany(statements.ADD_UPDATE.sql, map(update_row, batch.rows))
+    database.commit()
 
 
 def _engine(path: Path | None) -> AsyncEngine:
@@ -238,7 +249,7 @@ def _engine(path: Path | None) -> AsyncEngine:
         pool_size=_READERS + 1,
         max_overflow=0,
         pool_reset_on_return=None,  # who only reads leaves nothing behind
-        connect_args={"factory": _Committing},
+        connect_args={"factory": _Obliging},
         hide_parameters=True,  # errors are logged, and parameters are prompts
     )
     event.listen(engine.sync_engine, "connect", _prepare)

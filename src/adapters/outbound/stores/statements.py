@@ -7,6 +7,7 @@ than SQLite's own work.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -16,10 +17,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
+from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.ids import Seq
 from opencode_a2a_server.domain.session import Binding
 
-from .storage import READ_ENTRIES, Head, Snapshot, Standing
-from .tables import BINDINGS, NOT_ENDED, SNAPSHOTS, TASKS, UPDATES
+from .storage import READ_ENTRIES, Head, Row, Snapshot, Standing
+from .tables import BINDINGS, NOT_ENDED, SEQ_BITS, SNAPSHOTS, TASKS, UPDATES
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
@@ -70,7 +73,7 @@ BIND = Statement.of(
     *("principal", "context_id", "session_id", "directory", "updated_at"),
 )
 ADD_UPDATE = Statement.of(
-    sqlite.insert(UPDATES).on_conflict_do_nothing(index_elements=["task", "seq"]), *("task", "seq", "at", "body")
+    sqlite.insert(UPDATES).on_conflict_do_nothing(index_elements=["place"]), *("place", "at", "body")
 )
 
 LOAD = Statement.of(
@@ -89,18 +92,27 @@ LOAD = Statement.of(
     .where(TASKS.c.id == bindparam("id"))
 )
 UNFINISHED = Statement.of(select(TASKS.c.id).where(text(NOT_ENDED)).order_by(TASKS.c.created_at, TASKS.c.key))
-_WANTED = (
-    UPDATES.c.task == bindparam("task"),
-    UPDATES.c.seq > bindparam("after"),
-    UPDATES.c.seq <= bindparam("upto"),
+_WANTED = (UPDATES.c.place > bindparam("after"), UPDATES.c.place <= bindparam("upto"))
+SIZES = Statement.of(
+    select(UPDATES.c.place, func.length(UPDATES.c.body)).where(*_WANTED).order_by(UPDATES.c.place).limit(READ_ENTRIES)
 )
-SIZES = Statement.of(select(func.length(UPDATES.c.body)).where(*_WANTED).order_by(UPDATES.c.seq).limit(READ_ENTRIES))
-LINES = Statement.of(select(UPDATES.c.seq, UPDATES.c.at, UPDATES.c.body).where(*_WANTED).order_by(UPDATES.c.seq))
+LINES = Statement.of(select(UPDATES.c.place, UPDATES.c.at, UPDATES.c.body).where(*_WANTED).order_by(UPDATES.c.place))
 FIND = Statement.of(
     select(BINDINGS.c.session_id, BINDINGS.c.directory).where(
         BINDINGS.c.principal == bindparam("principal"), BINDINGS.c.context_id == bindparam("context_id")
     )
 )
+
+
+def place(head: Head, seq: int) -> int:
+    """Give the place of an update among those of all tasks."""
+    return (head.key << SEQ_BITS) + seq
+
+
+def update_row(row: Row) -> tuple[int, float, bytes]:
+    """Give the row of an update, in the order of `ADD_UPDATE`."""
+    head, seq, at, body = row
+    return (head.key << SEQ_BITS) + seq, at, body
 
 
 def task_row(head: Head, standing: Standing) -> dict[str, Any]:
@@ -122,8 +134,24 @@ def standing_row(head: Head, standing: Standing) -> dict[str, Any]:
 
 
 def snapshot_row(head: Head, snapshot: Snapshot) -> dict[str, Any]:
-    """Give the row of a task's snapshot."""
-    return {"task": head.key, "seq": snapshot.seq, "body": snapshot.body}
+    """Give the row of a task's snapshot. It repeats what the updates said, so it is made small."""
+    return {"task": head.key, "seq": snapshot.seq, "body": zlib.compress(snapshot.body, level=1)}
+
+
+def snapshot_of(seq: int | None, body: bytes | None) -> Snapshot | None:
+    """
+    Read the row of a task's snapshot, if it has one.
+
+    Raises:
+        JournalUnavailable: It is damaged.
+
+    """
+    if seq is None or body is None:
+        return None
+    try:
+        return Snapshot(Seq(seq), zlib.decompress(body))
+    except zlib.error as error:
+        raise JournalUnavailable(f"the snapshot of a task cannot be read: {error}") from error
 
 
 def binding_row(binding: Binding, at: float) -> dict[str, Any]:

@@ -38,13 +38,19 @@ UNFINISHED = Index(
 UPDATES = Table(
     "updates",
     METADATA,
-    Column("task", _KEY, primary_key=True, autoincrement=False),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", _KEY, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
-"""One row an update, in the order they are read. No foreign key: it would be looked up for every piece of text."""
+"""
+One row an update. `place` is the task's key and the update's number in one (`key * 2**32 + seq`).
+
+So the primary key is SQLite's own row number: rows lie in the order they are read, there is no second index, and rows
+of some kilobytes share a page (keys of two columns would put each of those on a page of its own). No foreign key: it
+would be looked up for every piece of text.
+"""
+
+SEQ_BITS = 32
 
 SNAPSHOTS = Table(
     "snapshots",

@@ -38,7 +38,7 @@ _ROW_BYTES = 128
 class Pace:
     """How eager and how patient the writer is: in seconds, and the backlog in bytes."""
 
-    linger: float = 0.002
+    linger: float = 0.004
     """At least this long from one transaction to the next, unless it is full or somebody waits for it."""
     patience: float = 5.0
     """For a transaction, before who waits for it is told that the journal is unavailable."""
@@ -126,29 +126,29 @@ class Writer:
             group.batch.begun.append(head)
         if standing is not None:
             group.batch.standings[head] = standing.over(group.batch.standings.get(head))
+        if group.full:
+            self.hurry()
 
-    def bind(self, binding: Binding) -> int:
-        """Have a binding written; gives the number to wait for."""
+    def bind(self, binding: Binding) -> None:
+        """Have a binding written, in the transaction of what is put next or in an earlier one."""
         group = self._gathering(self.admit(0, 1))
         group.batch.bindings[binding.principal, binding.context_id] = (binding, self.clock.now())
-        return group.number
 
     def hurry(self) -> None:
-        """Somebody waits: do not linger."""
+        """Do not linger: somebody waits, or there is no room for more."""
         self._haste.set()
 
-    async def written(self, number: int | None = None) -> None:
+    async def written(self) -> None:
         """
-        Wait until a transaction, or all that was put so far, is written.
+        Wait until all that was put so far is written.
 
         Raises:
             JournalUnavailable: It took longer than patience.
 
         """
-        awaited = self._number if number is None else number
         self.hurry()
         try:
-            await self.clock.within(self.pace.patience, self._reached(awaited))
+            await self.clock.within(self.pace.patience, self._reached(self._number))
         except TimeoutError:
             raise self.late() from None
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from opencode_a2a_server.adapters.inbound.a2a.codec import task_out
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder, Encoders, to_json
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
-from opencode_a2a_server.domain.interrupt import Permission
 from opencode_a2a_server.domain.message import DataPart, TextPart
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import BlockKind, Entry, InterruptRaised, TaskSubmitted, Update

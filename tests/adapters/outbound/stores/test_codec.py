@@ -41,7 +41,6 @@ from opencode_a2a_server.domain.updates import (
     Update,
 )
 from opencode_a2a_server.domain.usage import Usage
-
 from tests.adapters.outbound.stores import facts
 
 PRT = ArtifactId("prt_0123456789abcdefghijklmno")

@@ -34,11 +34,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "updates",
-        sa.Column("task", _KEY, primary_key=True, autoincrement=False),
-        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("place", _KEY, primary_key=True, autoincrement=False),
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "snapshots",

@@ -1,0 +1,381 @@
+"""One SQLite database: its file, its tables, its faults."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
+
+from opencode_a2a_server.adapters.outbound.stores.errors import SchemaUnknown, StoreUnusable
+from opencode_a2a_server.adapters.outbound.stores.schema import Schema
+from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage, check_schema
+from opencode_a2a_server.adapters.outbound.stores.statements import UNFINISHED
+from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
+from opencode_a2a_server.adapters.outbound.stores.writer import Pace
+from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.message import Message, Role, TextPart
+from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, StatusChanged, TaskSubmitted, TextAppended
+from tests.fakes.clock import TurnedClock
+from tests.fakes.stores import Stores
+
+pytestmark = pytest.mark.anyio
+
+HEAD = "0001"
+TASK = TaskId("task-1")
+TEXT = ArtifactId("prt_1")
+SUBMITTED = TaskSubmitted(
+    ContextId("context"), Principal("alice"), Message(MessageId("m-1"), Role.USER, (TextPart("Say something."),))
+)
+TOLD = ArtifactTold(TEXT, BlockKind.TEXT, ())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tasks.db"
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return Stores(TurnedClock(), "sqlite", tmp_path)
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """Let files be made as open to others as their maker allows."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+async def made(path: Path) -> None:
+    await (await SqliteStorage.open(path)).close()
+
+
+def run(path: Path, sql: str, *values: Any) -> list[Any]:
+    """Do something to the database from outside."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# The file
+
+
+async def test_nobody_else_reads_the_files(stores: Stores, no_umask: None) -> None:
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        await log.durable()
+
+        files = sorted(stores.directory.iterdir())
+
+        assert [file.name for file in files] == ["tasks.db", "tasks.db-shm", "tasks.db-wal"]
+        assert {mode(file) for file in files} == {0o600}
+
+
+async def test_files_that_others_could_read_are_closed_to_them(path: Path, no_umask: None) -> None:
+    await made(path)
+    path.chmod(0o666)
+    side = path.with_name("tasks.db-wal")
+    side.touch(0o666)
+
+    storage = await SqliteStorage.open(path)
+
+    assert {mode(path), mode(side)} == {0o600}
+    await storage.close()
+
+
+async def test_missing_directories_are_made_for_us_alone(tmp_path: Path, no_umask: None) -> None:
+    await made(tmp_path / "a" / "b" / "tasks.db")
+
+    assert [mode(tmp_path / "a"), mode(tmp_path / "a" / "b")] == [0o700, 0o700]
+
+
+@pytest.mark.parametrize("name", ["tasks.db", "tasks.db-wal", "tasks.db-shm", "tasks.db-journal"])
+async def test_a_symbolic_link_is_refused(tmp_path: Path, path: Path, name: str) -> None:
+    await made(tmp_path / "other.db")
+    (tmp_path / name).symlink_to(tmp_path / "other.db")
+
+    with pytest.raises(StoreUnusable, match="symbolic link"):
+        await SqliteStorage.open(path)
+
+
+async def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, path: Path) -> None:
+    path.symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(StoreUnusable, match="symbolic link"):
+        await SqliteStorage.open(path)
+
+
+async def test_what_is_no_file_is_refused(path: Path) -> None:
+    path.mkdir()
+
+    with pytest.raises(StoreUnusable, match="no regular file"):
+        await SqliteStorage.open(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_somebody_else_s_file_is_refused(path: Path) -> None:
+    path.touch()
+    os.chown(path, 12345, -1)
+
+    with pytest.raises(StoreUnusable, match="belongs to uid 12345"):
+        await SqliteStorage.open(path)
+
+
+async def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreUnusable, match="cannot be used"):
+        await SqliteStorage.open(tmp_path / "file" / "tasks.db")
+
+
+async def test_a_file_that_is_no_database_is_told_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"something else" * 100)
+
+    with pytest.raises(JournalUnavailable, match="not a database"):
+        await SqliteStorage.open(path)
+
+    assert path.read_bytes() == b"something else" * 100
+
+
+# The tables
+
+
+async def test_an_empty_file_gets_the_tables_this_release_knows(path: Path) -> None:
+    await made(path)
+
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    engine.dispose()
+    assert run(path, "PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_tables_that_are_there_are_taken_as_they_are(path: Path) -> None:
+    await made(path)
+    run(path, "INSERT INTO bindings VALUES ('alice', 'context', 'ses_1', '/work', 1.5)")
+
+    storage = await SqliteStorage.open(path)
+
+    assert await storage.find(Principal("alice"), ContextId("context")) is not None
+    await storage.close()
+
+
+async def test_tables_of_a_newer_release_are_refused_and_left_alone(path: Path) -> None:
+    await made(path)
+    run(path, "UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+
+    with pytest.raises(SchemaUnknown, match="schema 9999, made by a newer release"):
+        await SqliteStorage.open(path)
+
+    assert path.read_bytes() == before
+
+
+async def test_another_program_s_tables_are_refused_and_left_alone(path: Path) -> None:
+    run(path, "CREATE TABLE tasks (id TEXT)")
+    before = path.read_bytes()
+
+    with pytest.raises(SchemaUnknown, match="another program"):
+        await SqliteStorage.open(path)
+
+    assert path.read_bytes() == before
+
+
+async def test_a_migration_that_breaks_leaves_nothing(path: Path) -> None:
+    with event_on_connect(lambda driver: driver.set_authorizer(no_bindings)), pytest.raises(JournalUnavailable):
+        await SqliteStorage.open(path)
+
+    assert run(path, "SELECT name FROM sqlite_master") == []
+    await made(path)
+
+
+async def test_checking_says_what_there_is_and_changes_nothing(path: Path) -> None:
+    assert await check_schema(path) == Schema(None, HEAD)
+    assert not path.exists()
+
+    await made(path)
+
+    schema = await check_schema(path)
+    assert schema == Schema(HEAD, HEAD)
+    assert schema.ready
+    run(path, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaUnknown):
+        await check_schema(path)
+
+
+async def test_unfinished_tasks_are_found_by_an_index_of_their_own(path: Path) -> None:
+    await made(path)
+
+    plan = run(path, f"EXPLAIN QUERY PLAN {UNFINISHED.sql}")
+
+    assert ["ix_tasks_unfinished" in step[-1] for step in plan] == [True]
+
+
+# Size
+
+
+async def test_text_takes_at_most_three_times_its_bytes(stores: Stores) -> None:
+    letters = random.Random(1)  # noqa: S311 - a text that compresses as badly as prose
+    texts = ["".join(letters.choices("etaoin shrdlu,cmfwyp", k=100)) for _ in range(10_000)]
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([TOLD])
+        sizes = list[int]()
+        for start in range(0, len(texts), 100):
+            for text in texts[start : start + 100]:
+                log.append([TextAppended(TEXT, text)])
+            await log.durable()
+            sizes.append(size(stores) if start > 2000 else 0)
+        log.append([StatusChanged(TaskState.COMPLETED)])
+        await log.durable()
+        sizes.append(size(stores))
+    sizes.append(size(stores))
+
+    assert max(sizes) < 3 * sum(map(len, texts))
+
+
+def size(stores: Stores) -> int:
+    return sum(file.stat().st_size for file in stores.directory.iterdir() if not file.name.endswith("-shm"))
+
+
+# Faults
+
+
+@contextmanager
+def event_on_connect(act: Any) -> Iterator[None]:
+    """Do something to each connection that any engine makes."""
+
+    def connected(connection: Any, _: object) -> None:
+        act(connection.driver_connection._conn)
+
+    event.listen(Engine, "connect", connected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", connected)
+
+
+def no_bindings(action: int, name: str | None, *_: str | None) -> int:
+    creates = action == sqlite3.SQLITE_CREATE_TABLE and name == "bindings"
+    return sqlite3.SQLITE_DENY if creates else sqlite3.SQLITE_OK
+
+
+async def test_a_full_disk_is_told_and_nothing_is_lost_when_there_is_room(stores: Stores) -> None:
+    connections: list[sqlite3.Connection] = []
+    stores.pace = Pace(linger=0, patience=float("inf"))
+    clock = stores.clock
+    assert isinstance(clock, TurnedClock)
+    with event_on_connect(connections.append):
+        async with stores.live() as life:
+            log = await life.journal.create(TASK, SUBMITTED)
+            log.append([TOLD])
+            await log.durable()
+            limit(connections, 40)
+
+            seq = log.append([TextAppended(TEXT, "x" * 1000)] * 200)
+            while "full" not in await life.journal.probe():
+                await clock.turn()
+
+            limit(connections, 1_000_000)
+            reader = log.read(Seq(2))
+            while log.written < seq:
+                await clock.turn(1)
+            await log.durable()
+            assert [entry.seq for entry in await reader.next()] == list(range(3, 203))
+            assert await life.journal.probe() == ""
+
+    async with stores.live() as life:
+        assert (await life.journal.open(TASK)).task.artifacts[TEXT].text == "x" * 200_000
+
+
+def limit(connections: list[sqlite3.Connection], pages: int) -> None:
+    """Make the disk as large as this."""
+    for connection in connections:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_a_database_that_somebody_else_writes_is_told(stores: Stores) -> None:
+    def impatient(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+
+    async with stores.live() as life:
+        with closing(sqlite3.connect(stores.path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            pen = life.storage.beneath._pen  # type: ignore[attr-defined]
+            impatient(pen.connection.sync_connection.connection.driver_connection._conn)
+
+            assert "locked" in await life.journal.probe()
+
+        assert await life.journal.probe() == ""
+
+
+async def test_a_connection_that_broke_is_replaced(stores: Stores) -> None:
+    stores.pace = Pace(linger=0, patience=float("inf"))
+    clock = stores.clock
+    assert isinstance(clock, TurnedClock)
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        await log.durable()
+        await life.storage.beneath._pen._driver.close()  # type: ignore[attr-defined]
+
+        seq = log.append([TOLD, TextAppended(TEXT, "kept")])
+        while log.written < seq:
+            await clock.turn(1)
+
+    async with stores.live() as life:
+        assert (await life.journal.open(TASK)).task.artifacts[TEXT].text == "kept"
+
+
+async def test_a_damaged_snapshot_is_told(stores: Stores) -> None:
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([StatusChanged(TaskState.COMPLETED)])
+    run(stores.path, "UPDATE snapshots SET body = x'00'")
+
+    async with stores.live() as life:
+        with pytest.raises(JournalUnavailable, match="snapshot"):
+            await life.journal.open(TASK)
+
+
+async def test_a_row_that_was_lost_is_told(stores: Stores) -> None:
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([TOLD])
+    run(stores.path, "DELETE FROM updates WHERE place % 4294967296 = 1")
+    async with stores.live() as life:
+        with pytest.raises(JournalUnavailable, match="damaged"):
+            await life.journal.open(TASK)
+
+    run(stores.path, "DELETE FROM updates")
+    async with stores.live() as life:
+        with pytest.raises(JournalUnavailable, match="empty"):
+            await life.journal.open(TASK)
+
+
+async def test_a_reader_never_jumps_over_a_hole(stores: Stores) -> None:
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([TOLD, StatusChanged(TaskState.COMPLETED)])
+    run(stores.path, "DELETE FROM updates WHERE place % 4294967296 = 2")
+    async with stores.live() as life:
+        reader = (await life.journal.open(TASK)).read(Seq(0))
+
+        with pytest.raises(JournalUnavailable, match="lost what follows update 0"):
+            await reader.next()
