@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -115,10 +115,17 @@ class SqliteStorage:
                 await pen.connection.run_sync(bring_up)
                 await pen.connection.commit()
                 await pen.command("PRAGMA journal_mode = WAL")
+                await storage._connect_readers()
         except BaseException:
             await storage.close()
             raise
         return storage
+
+    async def _connect_readers(self) -> None:
+        """Fill the pool now: the driver leaks a connection whose maker is cancelled, and readers come and go."""
+        async with AsyncExitStack() as opened:
+            for _ in range(_READERS):
+                await opened.enter_async_context(self._engine.connect())
 
     async def write(self, batch: Batch) -> None:
         """Write one transaction."""
