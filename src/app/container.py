@@ -36,6 +36,7 @@ from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
@@ -87,6 +88,7 @@ class Container(containers.DeclarativeContainer):
         send_message=providers.Singleton(SendMessage, accept=accept),
         stream_message=providers.Singleton(StreamMessage, accept=accept, journal=journal, subscribe=subscribe),
         get_task=providers.Singleton(GetTask, journal=journal),
+        list_tasks=providers.Singleton(ListTasks, journal=journal),
         cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
     )

@@ -100,7 +100,7 @@ def message_out(message: Message) -> Told:
 # Tasks
 
 
-def task_out(task: Task, history_length: int | None = None, *, gap: bool = False) -> Told:
+def task_out(task: Task, history_length: int | None = None, *, gap: bool = False, with_artifacts: bool = True) -> Told:
     """
     Tell a task (A2A 1.0, 4.1.1).
 
@@ -108,15 +108,17 @@ def task_out(task: Task, history_length: int | None = None, *, gap: bool = False
         task: As it stands; read at once.
         history_length: How many of the last messages to tell, None for all (A2A 1.0, 3.2.4).
         gap: The task stands in for updates which the reader has missed.
+        with_artifacts: Whether to tell the output.
 
     """
+    artifacts = task.artifacts.values() if with_artifacts else ()
     skipped = 0 if history_length is None else max(len(task.history) - history_length, 0)
     return {
         "id": task.id,
         "contextId": task.context_id,
         "status": status_out(task, status_now(task)),
         **_filled(
-            artifacts=[artifact_out(task, artifact, artifact.seq) for artifact in task.artifacts.values()],
+            artifacts=[artifact_out(task, artifact, artifact.seq) for artifact in artifacts],
             history=[message_out(message) for message in task.history[skipped:]],
         ),
         "metadata": _task_metadata(task, gap=gap),
