@@ -77,7 +77,15 @@ class Container(containers.DeclarativeContainer):
         pace=pace,
     )
     answer = providers.Singleton(AnswerInterrupt, agent=agent, turns=turns)
-    accept = providers.Singleton(AcceptMessage, agent=agent, journal=journal, turns=turns, answer=answer, ids=ids)
+    accept = providers.Singleton(
+        AcceptMessage,
+        agent=agent,
+        journal=journal,
+        turns=turns,
+        answer=answer,
+        ids=ids,
+        to_working=settings.provided.turn.to_working,
+    )
     subscribe = providers.Singleton(Subscribe, journal=journal)
     recover = providers.Singleton(Recover, journal=journal, turns=turns)
     watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
@@ -99,6 +107,7 @@ class Container(containers.DeclarativeContainer):
         version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
         public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,
+        to_working=settings.provided.turn.to_working.value,
         modified=providers.Callable(lambda clock: clock.now(), clock),
     )
     app = providers.Singleton(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from attrs import frozen
 
 from opencode_a2a_server.app.ports.agent import Agent
@@ -13,7 +15,16 @@ from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import ContextMismatch, Draining, JournalUnavailable, TaskIsBusy, TaskIsTerminal
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message
-from opencode_a2a_server.domain.updates import TaskSubmitted
+from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
+
+_WAITING_MOST = 100
+
+
+class ToWorking(enum.Enum):
+    """What becomes of a message to a task which works on another one."""
+
+    REJECT = "reject"
+    QUEUE = "queue"
 
 
 @frozen
@@ -30,7 +41,7 @@ class AcceptMessage:
     Accept a message; what is accepted is durable.
 
     A message without a task begins one, in the context it names or in a new one. With a task it answers what the task
-    waits for.
+    waits for; while the task works, it is refused or waits for a turn of its own, as `to_working` says.
 
     Raises:
         ContentTypeNotSupported: The runtime cannot take a part of it.
@@ -47,6 +58,7 @@ class AcceptMessage:
     turns: RunTurns
     answer: AnswerInterrupt
     ids: Ids
+    to_working: ToWorking = ToWorking.REJECT
 
     async def __call__(self, principal: Principal, message: Message) -> Accepted | Message:
         """Give the task the message went to, or the runtime's bare reply."""
@@ -92,9 +104,18 @@ class AcceptMessage:
         elif task.state.interrupted:
             self.turns.go_on(log, placed)
         else:
-            raise TaskIsBusy(f"task {task_id} works on another message; wait for its end, or cancel it")
+            self._queue(log, placed)
         await log.durable()
         return Accepted(log, seq)
+
+    def _queue(self, log: TaskLog, message: Message) -> None:
+        """Let the message wait for the end of the turn under way."""
+        task = log.task
+        if self.to_working is ToWorking.REJECT:
+            raise TaskIsBusy(f"task {task.id} works on another message; wait for its end, or cancel it")
+        if len(task.waiting) >= _WAITING_MOST:
+            raise TaskIsBusy(f"{len(task.waiting)} messages wait for task {task.id} already; wait, or cancel it")
+        log.append([MessageReceived(message, queued=True)])
 
 
 def _placed(message: Message, task_id: TaskId, context_id: ContextId) -> Message:

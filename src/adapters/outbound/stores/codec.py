@@ -95,6 +95,8 @@ _TASK = record(
     failure=_FAILURE,
     pending=ById(_INTERRUPT, key="id"),
     resolved=ById(_RESOLVED, key="request"),
+    waiting=Each(_MESSAGE, into=list),
+    prompted=Perhaps(_MESSAGE),
 )
 
 _encode = msgspec.json.Encoder().encode

@@ -108,8 +108,8 @@ APPENDED = st.builds(TextAppended, ARTIFACTS, TEXT, st.booleans())
 GOING_ON: st.SearchStrategy[Update] = st.one_of(
     TOLD,
     APPENDED,
-    st.builds(MessageReceived, MESSAGES),
-    st.builds(TurnStarted, SESSIONS, MESSAGES_IDS),
+    st.builds(MessageReceived, MESSAGES, st.booleans()),
+    st.builds(TurnStarted, SESSIONS, MESSAGES_IDS, st.booleans()),
     st.builds(InterruptRaised, INTERRUPTS, perhaps(INTERRUPTS)),
     st.builds(InterruptResolved, REQUESTS, TEXT, perhaps(PRINCIPALS), perhaps(INTERRUPTS)),
     st.builds(CancelRequested, PRINCIPALS),
