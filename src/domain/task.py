@@ -30,6 +30,7 @@ from .updates import (
 from .usage import Usage
 
 _NEVER = Seq(0)
+_STRUCTURED = frozenset({"application/json", "application/*", "*/*", "*"})
 
 
 @define
@@ -116,6 +117,8 @@ class Task:
     """The message of the turn under way, or of the last one; None for the first turn."""
     turn_seq: Seq = _NEVER
     """The update with which that turn began."""
+    accepts: tuple[str, ...] = ()
+    """Media types of output, as the last message that says anything of them does."""
 
     @classmethod
     def submitted(cls, task_id: TaskId, entry: Entry) -> Self:
@@ -137,12 +140,18 @@ class Task:
             seq=entry.seq,
             status=Status(TaskState.SUBMITTED, entry.at, entry.seq),
             history=[update.message],
+            accepts=update.message.accepts,
         )
 
     @property
     def state(self) -> TaskState:
         """Where the task stands."""
         return self.status.state
+
+    @property
+    def text_only(self) -> bool:
+        """Whether the client takes text, and no structured data."""
+        return bool(self.accepts) and _STRUCTURED.isdisjoint(self.accepts)
 
     def apply(self, entry: Entry) -> None:
         """
@@ -212,6 +221,7 @@ class Task:
     def _hear(self, update: MessageReceived, seq: Seq) -> None:
         """Keep a message: for later, as that of the turn which just began, or as an answer."""
         self.history.append(update.message)
+        self.accepts = update.message.accepts or self.accepts
         if update.queued:
             self.waiting.append(update.message)
         elif seq == self.turn_seq + 1:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt, names_interrupt
+from opencode_a2a_server.app.usecases.refer import check_references
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import ContextMismatch, Draining, JournalUnavailable, TaskIsBusy, TaskIsTerminal
@@ -45,7 +46,7 @@ class AcceptMessage:
 
     Raises:
         ContentTypeNotSupported: The runtime cannot take a part of it.
-        TaskNotFound: It names a task this principal does not have.
+        TaskNotFound: It names or refers to a task this principal does not have.
         ContextMismatch: It names a task and another task's context.
         TaskIsTerminal, TaskIsBusy: The task takes no message now.
         AmbiguousAnswer: The task waits for an answer and this is none.
@@ -65,6 +66,7 @@ class AcceptMessage:
         self.agent.check(message)
         if self.turns.draining:
             raise Draining("the service is about to stop; try again in a moment")
+        await check_references(self.journal, principal, message)
         if message.task_id is not None:
             return await self._continue(principal, message, message.task_id)
         if (reply := await self.agent.reply(principal, message)) is not None:
@@ -120,13 +122,4 @@ class AcceptMessage:
 
 def _placed(message: Message, task_id: TaskId, context_id: ContextId) -> Message:
     """Complete the ids a client may leave out (A2A 1.0, 3.4.3)."""
-    return Message(
-        message.message_id,
-        message.role,
-        message.parts,
-        context_id,
-        task_id,
-        message.reference_task_ids,
-        message.extensions,
-        message.metadata,
-    )
+    return evolve(message, context_id=context_id, task_id=task_id)

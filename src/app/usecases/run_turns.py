@@ -23,6 +23,7 @@ from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace, keep
+from opencode_a2a_server.app.usecases.refer import with_references
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal, Unavailable, UnsupportedOperation
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
 from opencode_a2a_server.domain.ids import MessageId, RequestId, TaskId
@@ -265,6 +266,7 @@ class RunTurns:
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
         task = job.log.task
+        message = await self._patiently(job, lambda: with_references(self.journal, task.principal, message))
         sent = Prompt(prompt, session, task.id, task.context_id, message, self.options)
         await self._patiently(job, lambda: self.agent.prompt(sent))
 

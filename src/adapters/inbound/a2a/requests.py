@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from a2a import types as a2a
-from attrs import frozen
+from attrs import evolve, frozen
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message as ProtobufMessage
 
@@ -75,7 +75,8 @@ def read_send(params: object) -> SendRequest:
     if asked.accepted_output_modes and _OUTPUT_MODES.isdisjoint(map(_mode, asked.accepted_output_modes)):
         raise ContentTypeNotSupported("the output is text/plain and application/json; accept at least one of them")
     length = asked.history_length if asked.HasField("history_length") else None
-    return SendRequest(message_in(request.message), checked_length(length), asked.return_immediately)
+    message = evolve(message_in(request.message), accepts=tuple(map(_mode, asked.accepted_output_modes)))
+    return SendRequest(message, checked_length(length), asked.return_immediately)
 
 
 def read_get(params: object) -> TaskRequest:
@@ -146,8 +147,9 @@ def _check_ids(message: a2a.Message) -> None:
     for name, text in ids.items():
         if text and not may_be_id(text):
             raise InvalidRequest(f"an id is printable and has at most {_ID_LENGTH} characters", f"message.{name}")
-    if message.task_id:
-        task_id_in(message.task_id)
+    for task_id in (message.task_id, *message.reference_task_ids):
+        if task_id:
+            task_id_in(task_id)
 
 
 def may_be_id(text: str) -> bool:

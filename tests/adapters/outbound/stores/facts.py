@@ -83,6 +83,7 @@ MESSAGES = st.builds(
     several(TEXT.map(TaskId)),
     several(TEXT),
     METADATA,
+    several(TEXT),
 )
 USAGE = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.floats(0, 1e6))
 FAILURES = st.builds(Failure, TEXT, TEXT, st.integers(0, 599))
