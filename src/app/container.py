@@ -36,6 +36,7 @@ from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
@@ -76,7 +77,15 @@ class Container(containers.DeclarativeContainer):
         pace=pace,
     )
     answer = providers.Singleton(AnswerInterrupt, agent=agent, turns=turns)
-    accept = providers.Singleton(AcceptMessage, agent=agent, journal=journal, turns=turns, answer=answer, ids=ids)
+    accept = providers.Singleton(
+        AcceptMessage,
+        agent=agent,
+        journal=journal,
+        turns=turns,
+        answer=answer,
+        ids=ids,
+        to_working=settings.provided.turn.to_working,
+    )
     subscribe = providers.Singleton(Subscribe, journal=journal)
     recover = providers.Singleton(Recover, journal=journal, turns=turns)
     watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
@@ -87,6 +96,7 @@ class Container(containers.DeclarativeContainer):
         send_message=providers.Singleton(SendMessage, accept=accept),
         stream_message=providers.Singleton(StreamMessage, accept=accept, journal=journal, subscribe=subscribe),
         get_task=providers.Singleton(GetTask, journal=journal),
+        list_tasks=providers.Singleton(ListTasks, journal=journal),
         cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
     )
@@ -97,6 +107,7 @@ class Container(containers.DeclarativeContainer):
         version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
         public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,
+        to_working=settings.provided.turn.to_working.value,
         modified=providers.Callable(lambda clock: clock.now(), clock),
     )
     app = providers.Singleton(

@@ -17,6 +17,7 @@ import attrs
 from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
 
+from opencode_a2a_server.app.usecases.accept_message import ToWorking
 from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
 from opencode_a2a_server.domain.turn import Limits
 
@@ -185,6 +186,11 @@ class TurnSettings:
         "OPENCODE_TIMEOUT_STREAM",
     )
     output_bytes: int = _setting("A2A_TURN_MAX_OUTPUT_BYTES", "Characters of output in one turn.", 67_108_864)
+    to_working: ToWorking = _setting(
+        "A2A_MESSAGES_TO_WORKING",
+        "What becomes of a message to a task that works on another: reject, or queue for the task's next turn.",
+        ToWorking.REJECT,
+    )
     cost: float = _setting("A2A_TURN_MAX_COST", "Cost of one task, in OpenCode's currency (US dollars).", 0.0)
 
     @property

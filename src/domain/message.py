@@ -74,6 +74,8 @@ class Message:
     reference_task_ids: tuple[TaskId, ...] = ()
     extensions: tuple[str, ...] = ()
     metadata: Mapping[str, Json] = field(factory=dict)
+    accepts: tuple[str, ...] = ()
+    """Media types in which its sender takes output; none if nothing was said of that."""
 
     @property
     def text(self) -> str:

@@ -29,6 +29,9 @@ from .updates import (
 )
 from .usage import Usage
 
+_NEVER = Seq(0)
+_STRUCTURED = frozenset({"application/json", "application/*", "*/*", "*"})
+
 
 @define
 class Artifact:
@@ -108,6 +111,14 @@ class Task:
     """Interrupts that wait for an answer, oldest first."""
     resolved: dict[RequestId, InterruptResolved] = field(factory=dict)
     canceling: bool = False
+    waiting: list[Message] = field(factory=list)
+    """Messages that wait for a turn of their own, oldest first."""
+    prompted: Message | None = None
+    """The message of the turn under way, or of the last one; None for the first turn."""
+    turn_seq: Seq = _NEVER
+    """The update with which that turn began."""
+    accepts: tuple[str, ...] = ()
+    """Media types of output, as the last message that says anything of them does."""
 
     @classmethod
     def submitted(cls, task_id: TaskId, entry: Entry) -> Self:
@@ -129,12 +140,18 @@ class Task:
             seq=entry.seq,
             status=Status(TaskState.SUBMITTED, entry.at, entry.seq),
             history=[update.message],
+            accepts=update.message.accepts,
         )
 
     @property
     def state(self) -> TaskState:
         """Where the task stands."""
         return self.status.state
+
+    @property
+    def text_only(self) -> bool:
+        """Whether the client takes text, and no structured data."""
+        return bool(self.accepts) and _STRUCTURED.isdisjoint(self.accepts)
 
     def apply(self, entry: Entry) -> None:
         """
@@ -180,8 +197,10 @@ class Task:
                 self.failure = update.failure
                 if update.state.terminal:
                     self.pending.clear()
+                    self.waiting.clear()
             case TurnStarted():
-                self.session, self.prompt = update.session, update.prompt
+                self.session, self.prompt, self.turn_seq = update.session, update.prompt, entry.seq
+                self.prompted = self.waiting.pop(0) if update.queued and self.waiting else None
                 self._enter(TaskState.WORKING, entry)
             case InterruptRaised():
                 self.pending[update.interrupt.id] = update.interrupt
@@ -191,13 +210,22 @@ class Task:
                 self.resolved[update.request] = update
                 self._show(update.shown, entry)
             case MessageReceived():
-                self.history.append(update.message)
+                self._hear(update, entry.seq)
             case CancelRequested():
                 self.canceling = True
             case TaskSubmitted():
                 raise IllegalTransition(f"task {self.id} was submitted twice")
             case TextAppended():  # pragma: no cover - taken by apply
                 self._grow(update, entry.seq)
+
+    def _hear(self, update: MessageReceived, seq: Seq) -> None:
+        """Keep a message: for later, as that of the turn which just began, or as an answer."""
+        self.history.append(update.message)
+        self.accepts = update.message.accepts or self.accepts
+        if update.queued:
+            self.waiting.append(update.message)
+        elif seq == self.turn_seq + 1:
+            self.prompted = update.message
 
     def _show(self, interrupt: Interrupt | None, entry: Entry) -> None:
         """Wait for the answer to this, or work on."""

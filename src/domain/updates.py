@@ -41,9 +41,10 @@ class TaskSubmitted:
 
 @frozen
 class MessageReceived:
-    """The client said more."""
+    """The client said more; `queued` while a turn was under way, so that it waits for a turn of its own."""
 
     message: Message
+    queued: bool = False
 
 
 @frozen
@@ -56,6 +57,8 @@ class TurnStarted:
 
     session: Session
     prompt: MessageId
+    queued: bool = False
+    """Whether the message that has waited longest is the prompt."""
 
 
 @frozen

@@ -10,7 +10,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from opencode_a2a_server.adapters.outbound.scripted import Scripted, Step, directed
-from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
+from opencode_a2a_server.app.usecases.accept_message import AcceptMessage, ToWorking
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.get_task import GetTask
@@ -62,6 +62,7 @@ class House:
     journal: FakeJournal
     bindings: FakeBindings
     turns: RunTurns
+    to_working: ToWorking = ToWorking.REJECT
 
     answer: AnswerInterrupt = field(init=False)
     accept: AcceptMessage = field(init=False)
@@ -74,7 +75,7 @@ class House:
 
     def __attrs_post_init__(self) -> None:
         self.answer = AnswerInterrupt(self.agent, self.turns)
-        self.accept = AcceptMessage(self.agent, self.journal, self.turns, self.answer, self.stage.ids)
+        self.accept = AcceptMessage(self.agent, self.journal, self.turns, self.answer, self.stage.ids, self.to_working)
         self.send = SendMessage(self.accept)
         self.subscribe = Subscribe(self.journal)
         self.stream = StreamMessage(self.accept, self.journal, self.subscribe)
@@ -165,27 +166,28 @@ def states_of(updates: list[Update]) -> list[str]:
 
 
 @asynccontextmanager
-async def living(
+async def living(  # noqa: PLR0913 - what a test may want otherwise, by name
     stage: Stage,
     journal: FakeJournal | None = None,
     bindings: FakeBindings | None = None,
     *,
     limits: Limits | None = None,
     pace: Pace | None = None,
+    to_working: ToWorking = ToWorking.REJECT,
 ) -> AsyncIterator[House]:
     """Let the service live."""
     journal = journal or FakeJournal(stage.clock)
     bindings = bindings or FakeBindings()
     turns = RunTurns(stage.agent, journal, bindings, stage.clock, limits=limits or Limits(), pace=pace or Pace())
     async with turns:
-        yield House(stage, journal, bindings, turns)
+        yield House(stage, journal, bindings, turns, to_working)
 
 
 @asynccontextmanager
 async def reborn(house: House) -> AsyncIterator[House]:
     """Let the service live again, after a life that ended without a word."""
     await house.turns.__aexit__()
-    async with living(house.stage, house.journal.reopened(), house.bindings) as again:
+    async with living(house.stage, house.journal.reopened(), house.bindings, to_working=house.to_working) as again:
         yield again
 
 

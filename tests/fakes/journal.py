@@ -9,6 +9,7 @@ from typing import Self
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import IllegalTransition, JournalUnavailable, TaskNotFound
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.session import Binding
@@ -137,6 +138,13 @@ class FakeJournal:
     async def unfinished(self) -> Sequence[TaskId]:
         """See `Journal.unfinished`."""
         return [task_id for task_id, log in self.logs.items() if not log.task.state.terminal]
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """See `Journal.page`."""
+        tasks = [log.task for log in self.logs.values() if log.task.principal == principal and wanted.fits(log.task)]
+        order = sorted(((task.status.at, task.id) for task in tasks), reverse=True)
+        behind = [Place(*place) for place in order if place < (after.at, after.task_id)]
+        return Page.of(behind[: size + 1], size, len(tasks))
 
     async def probe(self) -> str:
         """See `Journal.probe`."""

@@ -16,6 +16,7 @@ from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.session import Binding
@@ -68,6 +69,10 @@ class WatchedStorage:
     async def unfinished(self) -> Sequence[TaskId]:
         """Pass it on."""
         return await self.beneath.unfinished()
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """Pass it on."""
+        return await self.beneath.page(principal, wanted, size, after)
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Pass it on."""

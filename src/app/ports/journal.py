@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from opencode_a2a_server.domain.ids import Seq, TaskId
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
+from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import Entry, TaskSubmitted, Update
 
@@ -96,6 +97,18 @@ class Journal(Protocol):
     async def unfinished(self) -> Sequence[TaskId]:
         """
         Name the tasks which are not in a terminal state, oldest first.
+
+        Raises:
+            JournalUnavailable: The store cannot be read, or does not take what was appended before.
+
+        """
+        ...
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """
+        List tasks of a principal behind a place, as many as `size`; what was appended before is seen.
+
+        Who goes on where a page ended sees each task once, unless its status changed meanwhile.
 
         Raises:
             JournalUnavailable: The store cannot be read, or does not take what was appended before.

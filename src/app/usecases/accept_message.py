@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+import enum
+
+from attrs import evolve, frozen
 
 from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt, names_interrupt
+from opencode_a2a_server.app.usecases.refer import check_references
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import ContextMismatch, Draining, JournalUnavailable, TaskIsBusy, TaskIsTerminal
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message
-from opencode_a2a_server.domain.updates import TaskSubmitted
+from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
+
+_WAITING_MOST = 100
+
+
+class ToWorking(enum.Enum):
+    """What becomes of a message to a task which works on another one."""
+
+    REJECT = "reject"
+    QUEUE = "queue"
 
 
 @frozen
@@ -30,11 +42,11 @@ class AcceptMessage:
     Accept a message; what is accepted is durable.
 
     A message without a task begins one, in the context it names or in a new one. With a task it answers what the task
-    waits for.
+    waits for; while the task works, it is refused or waits for a turn of its own, as `to_working` says.
 
     Raises:
         ContentTypeNotSupported: The runtime cannot take a part of it.
-        TaskNotFound: It names a task this principal does not have.
+        TaskNotFound: It names or refers to a task this principal does not have.
         ContextMismatch: It names a task and another task's context.
         TaskIsTerminal, TaskIsBusy: The task takes no message now.
         AmbiguousAnswer: The task waits for an answer and this is none.
@@ -47,12 +59,14 @@ class AcceptMessage:
     turns: RunTurns
     answer: AnswerInterrupt
     ids: Ids
+    to_working: ToWorking = ToWorking.REJECT
 
     async def __call__(self, principal: Principal, message: Message) -> Accepted | Message:
         """Give the task the message went to, or the runtime's bare reply."""
         self.agent.check(message)
         if self.turns.draining:
             raise Draining("the service is about to stop; try again in a moment")
+        await check_references(self.journal, principal, message)
         if message.task_id is not None:
             return await self._continue(principal, message, message.task_id)
         if (reply := await self.agent.reply(principal, message)) is not None:
@@ -92,20 +106,20 @@ class AcceptMessage:
         elif task.state.interrupted:
             self.turns.go_on(log, placed)
         else:
-            raise TaskIsBusy(f"task {task_id} works on another message; wait for its end, or cancel it")
+            self._queue(log, placed)
         await log.durable()
         return Accepted(log, seq)
+
+    def _queue(self, log: TaskLog, message: Message) -> None:
+        """Let the message wait for the end of the turn under way."""
+        task = log.task
+        if self.to_working is ToWorking.REJECT:
+            raise TaskIsBusy(f"task {task.id} works on another message; wait for its end, or cancel it")
+        if len(task.waiting) >= _WAITING_MOST:
+            raise TaskIsBusy(f"{len(task.waiting)} messages wait for task {task.id} already; wait, or cancel it")
+        log.append([MessageReceived(message, queued=True)])
 
 
 def _placed(message: Message, task_id: TaskId, context_id: ContextId) -> Message:
     """Complete the ids a client may leave out (A2A 1.0, 3.4.3)."""
-    return Message(
-        message.message_id,
-        message.role,
-        message.parts,
-        context_id,
-        task_id,
-        message.reference_task_ids,
-        message.extensions,
-        message.metadata,
-    )
+    return evolve(message, context_id=context_id, task_id=task_id)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing
 from opencode_a2a_server.app.ports.clock import Clock
@@ -19,7 +19,7 @@ from opencode_a2a_server.domain.interrupt import Answer
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
-from opencode_a2a_server.domain.updates import StatusChanged, Update
+from opencode_a2a_server.domain.updates import StatusChanged, TurnStarted, Update
 
 _log = logging.getLogger(__name__)
 
@@ -88,11 +88,20 @@ class Job:
             self.hearing.wake()
 
 
-async def keep(log: TaskLog, updates: Sequence[Update], clock: Clock, pause: float) -> None:
-    """Append to a task's journal, however long the store takes until it has room; nothing once the task has ended."""
+Revise = Callable[[Sequence[Update]], Sequence[Update]]
+
+
+async def keep(
+    log: TaskLog, updates: Sequence[Update], clock: Clock, pause: float, revise: Revise | None = None
+) -> None:
+    """
+    Append to a task's journal, however long the store takes until it has room; nothing once the task has ended.
+
+    `revise` says what the updates become at the moment they are appended.
+    """
     while not log.task.state.terminal:
         try:
-            log.append(updates)
+            log.append(updates if revise is None else revise(updates))
         except JournalUnavailable as full:
             _log.warning("task %s waits for the store: %s", log.task.id, full)
             await clock.sleep(pause)
@@ -191,7 +200,21 @@ class FollowTurn:
             await self._keep(updates)
 
     async def _keep(self, updates: Sequence[Update]) -> None:
-        await keep(self.job.log, updates, self.clock, self.pace.retry)
+        await keep(self.job.log, updates, self.clock, self.pace.retry, self._unless_more_waits)
+
+    def _unless_more_waits(self, updates: Sequence[Update]) -> Sequence[Update]:
+        """
+        A turn that completes while a message waits does not complete the task: that message's turn begins.
+
+        The end of one turn and the begin of the next are one step of the journal, so that no crash comes between.
+        """
+        last, task = updates[-1], self.job.log.task
+        if not (isinstance(last, StatusChanged) and last.state is TaskState.COMPLETED and task.waiting):
+            return updates
+        if task.canceling:  # what waits is dropped, and that is what was wanted
+            return [*updates[:-1], evolve(last, state=TaskState.CANCELED)]
+        begun = TurnStarted(self.session, self.agent.new_prompt_id(), queued=True)
+        return [*updates[:-1], evolve(last, state=TaskState.WORKING), begun]
 
     def _passed(self) -> str:
         if self._deadline is not None and self._now() > self._deadline:

@@ -23,10 +23,11 @@ from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace, keep
+from opencode_a2a_server.app.usecases.refer import with_references
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal, Unavailable, UnsupportedOperation
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
-from opencode_a2a_server.domain.ids import MessageId, RequestId, Seq, TaskId
-from opencode_a2a_server.domain.message import Message, Role, TextPart
+from opencode_a2a_server.domain.ids import MessageId, RequestId, TaskId
+from opencode_a2a_server.domain.message import Message, TextPart
 from opencode_a2a_server.domain.session import Binding, PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Limits, Turn
@@ -226,7 +227,7 @@ class RunTurns:
             follow = self._begin(job, session, prompt, hearing)
             await self._patiently(job, job.log.durable)
             await self._send(job, session, prompt, message)
-            await follow()
+            await self._follow(job, follow)
 
     async def _take_up(self, job: Job, session: Session, prompt: MessageId) -> None:
         """Take up a turn that another life of the service began, and perhaps did not come to send."""
@@ -234,16 +235,27 @@ class RunTurns:
             follow = self._begin(job, session, prompt, hearing)
             follow.turn.receive(Gap())
             if not job.canceled.is_set() and await self._is_unsent(job, session, prompt):
-                said = [message for message in job.log.task.history if message.role is Role.USER]
-                await self._send(job, session, prompt, said[-1])
+                await self._send(job, session, prompt, job.log.task.prompted or job.log.task.history[0])
+            await self._follow(job, follow)
+
+    async def _follow(self, job: Job, follow: FollowTurn) -> None:
+        """Follow a turn, then those of the messages that came meanwhile; the session stays the task's till the last."""
+        await follow()
+        task = job.log.task
+        while not (task.state.terminal or job.canceled.is_set()):
+            if task.prompt is None or task.prompted is None or task.prompt == follow.turn.prompt:
+                return
+            follow = self._begin(job, follow.session, task.prompt, follow.hearing)
+            await self._patiently(job, job.log.durable)
+            await self._send(job, follow.session, task.prompt, task.prompted)
             await follow()
 
     async def _is_unsent(self, job: Job, session: Session, prompt: MessageId) -> bool:
         """Say whether the last life of the service ended between journaling a prompt and sending it."""
-        last = [entry.update for entry in await job.log.read(Seq(job.log.task.seq - 2)).next()]
-        if isinstance(last[-1], MessageReceived):
-            last.pop()
-        if not isinstance(last[-1], TurnStarted):
+        if not job.log.task.turn_seq:
+            return False
+        since = await job.log.read(job.log.task.turn_seq).next(patience=0)
+        if not all(isinstance(entry.update, MessageReceived) for entry in since):
             return False
         seen = await self._patiently(job, lambda: self.agent.recall(session, prompt))
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
@@ -254,6 +266,7 @@ class RunTurns:
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
         task = job.log.task
+        message = await self._patiently(job, lambda: with_references(self.journal, task.principal, message))
         sent = Prompt(prompt, session, task.id, task.context_id, message, self.options)
         await self._patiently(job, lambda: self.agent.prompt(sent))
 

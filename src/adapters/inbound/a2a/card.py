@@ -15,6 +15,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from .reply import Content, Headers
 
+_BINDING: Final = "urn:a2a:session-binding/v1"
+
 EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "urn:a2a:stream-hints/v1": {
         "description": "Artifacts and statuses say what they hold: block, session, usage, interrupt, place in stream.",
@@ -42,7 +44,7 @@ EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {
             ],
         },
     },
-    "urn:a2a:session-binding/v1": {
+    _BINDING: {
         "description": "Each context is bound to one session of the runtime; its id is told, it cannot be chosen.",
         "params": {
             "session_metadata_field": "metadata.shared.session",
@@ -108,6 +110,8 @@ class CardInfo:
     input_modes: tuple[str, ...] = _TAKEN
     output_modes: tuple[str, ...] = ("text/plain", "application/json")
     max_age: int = 300
+    to_working: str = "reject"
+    """What becomes of a message to a task at work: `reject` or `queue`."""
 
 
 @frozen
@@ -164,7 +168,7 @@ def agent_card(info: CardInfo) -> a2a.AgentCard:
             "streaming": True,
             "pushNotifications": False,
             "extendedAgentCard": False,
-            "extensions": [{"uri": uri, **extension} for uri, extension in EXTENSIONS.items()],
+            "extensions": _extensions(info),
         },
         "securitySchemes": {"bearerAuth": {"httpAuthSecurityScheme": {"scheme": "bearer", "bearerFormat": "opaque"}}},
         "securityRequirements": [{"schemes": {"bearerAuth": {"list": []}}}],
@@ -173,6 +177,16 @@ def agent_card(info: CardInfo) -> a2a.AgentCard:
         "skills": [_skill(skill) for skill in info.skills],
     }
     return ParseDict(card, a2a.AgentCard())  # type: ignore[arg-type]
+
+
+def _extensions(info: CardInfo) -> list[Mapping[str, Any]]:
+    """List the extensions; the binding of sessions says what one session does with messages that come at once."""
+    binding = EXTENSIONS[_BINDING]
+    told = {
+        **EXTENSIONS,
+        _BINDING: {**binding, "params": {**binding["params"], "messages_to_working": info.to_working}},
+    }
+    return [{"uri": uri, **extension} for uri, extension in told.items()]
 
 
 def _skill(skill: Skill) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ each integer of a data part into a float. Tests hold every shape equal to what t
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, assert_never
@@ -100,7 +101,7 @@ def message_out(message: Message) -> Told:
 # Tasks
 
 
-def task_out(task: Task, history_length: int | None = None, *, gap: bool = False) -> Told:
+def task_out(task: Task, history_length: int | None = None, *, gap: bool = False, with_artifacts: bool = True) -> Told:
     """
     Tell a task (A2A 1.0, 4.1.1).
 
@@ -108,16 +109,18 @@ def task_out(task: Task, history_length: int | None = None, *, gap: bool = False
         task: As it stands; read at once.
         history_length: How many of the last messages to tell, None for all (A2A 1.0, 3.2.4).
         gap: The task stands in for updates which the reader has missed.
+        with_artifacts: Whether to tell the output.
 
     """
+    artifacts = task.artifacts.values() if with_artifacts else ()
     skipped = 0 if history_length is None else max(len(task.history) - history_length, 0)
     return {
         "id": task.id,
         "contextId": task.context_id,
         "status": status_out(task, status_now(task)),
         **_filled(
-            artifacts=[artifact_out(task, artifact, artifact.seq) for artifact in task.artifacts.values()],
-            history=[message_out(message) for message in task.history[skipped:]],
+            artifacts=[artifact_out(task, artifact, artifact.seq) for artifact in artifacts],
+            history=[message_out(_tailored(task, message)) for message in task.history[skipped:]],
         ),
         "metadata": _task_metadata(task, gap=gap),
     }
@@ -126,7 +129,7 @@ def task_out(task: Task, history_length: int | None = None, *, gap: bool = False
 def status_out(task: Task, status: Status) -> Told:
     """Tell a status (A2A 1.0, 4.1.2), now or as it was."""
     told: Told = {"state": _STATES_OUT[status.state], "timestamp": timestamp(status.at)}
-    return {**told, "message": message_out(status_message(task, status))} if status.parts else told
+    return {**told, "message": message_out(_tailored(task, status_message(task, status)))} if status.parts else told
 
 
 def artifact_out(task: Task, artifact: Artifact | ArtifactTold, seq: Seq) -> Told:
@@ -134,9 +137,29 @@ def artifact_out(task: Task, artifact: Artifact | ArtifactTold, seq: Seq) -> Tol
     return {
         "artifactId": artifact.id if isinstance(artifact, Artifact) else artifact.artifact,
         **_filled(name=artifact.name),
-        "parts": [part_out(part) for part in artifact.parts or (TextPart(""),)],
+        "parts": [part_out(part) for part in _for_client(task, artifact.parts) or (TextPart(""),)],
         "metadata": shared.block(task, artifact, seq),
     }
+
+
+def _tailored(task: Task, message: Message) -> Message:
+    """Give what the agent said in the form the client takes; what the client said stays as it was."""
+    if message.role is Role.USER or not task.text_only:
+        return message
+    return evolve(message, parts=_for_client(task, message.parts))
+
+
+def _for_client(task: Task, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Give data as JSON text to a client that takes text only (A2A 1.0, 3.2.2)."""
+    if not task.text_only:
+        return parts
+    return tuple(TextPart(_as_text(part.data), part.metadata) if isinstance(part, DataPart) else part for part in parts)
+
+
+def _as_text(data: Json) -> str:
+    return json.dumps(
+        data, ensure_ascii=False, default=lambda value: dict(value) if isinstance(value, Mapping) else list(value)
+    )
 
 
 def timestamp(at: float) -> str:

@@ -83,6 +83,17 @@ def task_result(task: Task, history_length: int | None = None) -> bytes:
     return to_json(task_out(task, history_length))
 
 
+def listed_task(task: Task, history_length: int | None, *, with_artifacts: bool) -> bytes:
+    """Encode a Task as one of a list."""
+    return to_json(task_out(task, history_length, with_artifacts=with_artifacts))
+
+
+def list_response(tasks: Sequence[bytes], next_token: str, size: int, total: int) -> bytes:
+    """Encode a ListTasksResponse; all of its fields are required."""
+    rest = to_json({"nextPageToken": next_token, "pageSize": size, "totalSize": total})
+    return b'{"tasks":[' + b",".join(tasks) + b"]," + rest[1:]
+
+
 def task_response(task: Task, history_length: int | None = None, *, gap: bool = False) -> bytes:
     """Encode a Task as the StreamResponse or SendMessageResponse it is in."""
     return to_json({"task": task_out(task, history_length, gap=gap)})

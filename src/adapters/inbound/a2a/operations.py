@@ -7,12 +7,14 @@ from attrs import field, frozen
 from opencode_a2a_server.app.ports.journal import TaskLog
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe, Subscription
 from opencode_a2a_server.domain.message import Message
 
 from . import encode
+from .lists import ListRequest, token_out
 from .parameters import Call
 from .requests import SendRequest, TaskRequest
 from .sse import Feed
@@ -25,6 +27,7 @@ class Services:
     send_message: SendMessage
     stream_message: StreamMessage
     get_task: GetTask
+    list_tasks: ListTasks
     cancel_task: CancelTask
     subscribe: Subscribe
 
@@ -56,6 +59,15 @@ class Operations:
         """Get a task (3.1.3)."""
         log = await self.services.get_task(call.principal, request.task_id)
         return await _durable(log, encode.task_result(log.task, request.history_length))
+
+    async def list(self, call: Call, request: ListRequest) -> bytes:
+        """List tasks (3.1.4)."""
+        listing = await self.services.list_tasks(call.principal, request.wanted, request.size, request.after)
+        tasks = []
+        async for log in listing.logs():
+            told = encode.listed_task(log.task, request.history_length, with_artifacts=request.with_artifacts)
+            tasks.append(await _durable(log, told))
+        return encode.list_response(tasks, token_out(listing.page.next), request.size, listing.page.total)
 
     async def cancel(self, call: Call, request: TaskRequest) -> bytes:
         """Cancel a task (3.1.5)."""

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from a2a import types as a2a
-from attrs import frozen
+from attrs import evolve, frozen
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message as ProtobufMessage
 
@@ -67,7 +67,7 @@ def read_send(params: object) -> SendRequest:
         PushNotificationNotSupported: It asks for push notifications.
 
     """
-    request = _parsed(params, a2a.SendMessageRequest())
+    request = parsed(params, a2a.SendMessageRequest())
     _check_message(request.message)
     asked = request.configuration
     if asked.HasField("task_push_notification_config"):
@@ -75,24 +75,25 @@ def read_send(params: object) -> SendRequest:
     if asked.accepted_output_modes and _OUTPUT_MODES.isdisjoint(map(_mode, asked.accepted_output_modes)):
         raise ContentTypeNotSupported("the output is text/plain and application/json; accept at least one of them")
     length = asked.history_length if asked.HasField("history_length") else None
-    return SendRequest(message_in(request.message), _checked_length(length), asked.return_immediately)
+    message = evolve(message_in(request.message), accepts=tuple(map(_mode, asked.accepted_output_modes)))
+    return SendRequest(message, checked_length(length), asked.return_immediately)
 
 
 def read_get(params: object) -> TaskRequest:
     """Read a GetTaskRequest."""
-    request = _parsed(params, a2a.GetTaskRequest())
+    request = parsed(params, a2a.GetTaskRequest())
     length = request.history_length if request.HasField("history_length") else None
-    return TaskRequest(task_id_in(request.id), _checked_length(length))
+    return TaskRequest(task_id_in(request.id), checked_length(length))
 
 
 def read_cancel(params: object) -> TaskRequest:
     """Read a CancelTaskRequest."""
-    return TaskRequest(task_id_in(_parsed(params, a2a.CancelTaskRequest()).id))
+    return TaskRequest(task_id_in(parsed(params, a2a.CancelTaskRequest()).id))
 
 
 def read_subscribe(params: object) -> TaskRequest:
     """Read a SubscribeToTaskRequest."""
-    return TaskRequest(task_id_in(_parsed(params, a2a.SubscribeToTaskRequest()).id))
+    return TaskRequest(task_id_in(parsed(params, a2a.SubscribeToTaskRequest()).id))
 
 
 def task_id_in(text: str) -> TaskId:
@@ -106,12 +107,12 @@ def task_id_in(text: str) -> TaskId:
     """
     if not text:
         raise InvalidRequest("the id of a task is needed", "id")
-    if not _may_be_id(text):
+    if not may_be_id(text):
         raise TaskNotFound("there is no such task")
     return TaskId(text)
 
 
-def _parsed(params: object, message: _M) -> _M:
+def parsed(params: object, message: _M) -> _M:
     """Read ProtoJSON; unknown fields are ignored (A2A 1.0, 5.7)."""
     if not isinstance(params, Mapping):
         raise InvalidRequest("the parameters must be an object")
@@ -144,17 +145,26 @@ def _check_message(message: a2a.Message) -> None:
 def _check_ids(message: a2a.Message) -> None:
     ids: Mapping[str, str] = {"messageId": message.message_id, "contextId": message.context_id}
     for name, text in ids.items():
-        if text and not _may_be_id(text):
+        if text and not may_be_id(text):
             raise InvalidRequest(f"an id is printable and has at most {_ID_LENGTH} characters", f"message.{name}")
-    if message.task_id:
-        task_id_in(message.task_id)
+    for task_id in (message.task_id, *message.reference_task_ids):
+        if task_id:
+            task_id_in(task_id)
 
 
-def _may_be_id(text: str) -> bool:
+def may_be_id(text: str) -> bool:
+    """Say whether anything could have this id."""
     return len(text) <= _ID_LENGTH and text.isprintable()
 
 
-def _checked_length(length: int | None) -> int | None:
+def checked_length(length: int | None) -> int | None:
+    """
+    Give a length of history back.
+
+    Raises:
+        InvalidRequest: It is negative.
+
+    """
     if length is not None and length < 0:
         raise InvalidRequest("historyLength must not be negative", "historyLength")
     return length

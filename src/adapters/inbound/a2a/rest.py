@@ -21,6 +21,7 @@ from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperati
 from .drain import Drain
 from .encode import to_json
 from .errors import MethodNotFound, PushNotificationNotSupported
+from .lists import read_list_query
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import A2A_JSON, Content, Reply
@@ -84,10 +85,10 @@ class Rest:
         asked = {**await _optional_body(request), "id": task_id}
         return _content(call, await self.operations.cancel(call, read_cancel(asked)))
 
-    async def list_tasks(self, request: AnyRequest) -> NoReturn:
+    async def list_tasks(self, request: AnyRequest) -> Reply:
         """`GET /tasks`."""
-        read_call(request)
-        raise UnsupportedOperation("tasks are not listed here; get one by its id")
+        call = read_call(request)
+        return _content(call, await self.operations.list(call, read_list_query(request.query_params.multi_items())))
 
     async def push(self, request: AnyRequest) -> NoReturn:
         """All of push notification configuration."""

@@ -19,6 +19,7 @@ from opencode_a2a_server.domain.errors import UnsupportedOperation
 from .drain import Drain
 from .encode import to_json
 from .errors import Fault, MalformedCall, MethodNotFound, PushNotificationNotSupported
+from .lists import read_list
 from .operations import Operations
 from .parameters import SERVED, AnyRequest, Call, check_media_type, read_call
 from .reply import Content, Reply
@@ -56,8 +57,8 @@ async def _push(_operations: Operations, _call: Call, _params: object) -> NoRetu
     raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
 
 
-async def _list(_operations: Operations, _call: Call, _params: object) -> NoReturn:
-    raise UnsupportedOperation("tasks are not listed here; get one by its id")
+async def _list(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.list(call, read_list(params))
 
 
 async def _extended_card(_operations: Operations, _call: Call, _params: object) -> NoReturn:

@@ -62,6 +62,7 @@ _MESSAGE = record(
     parts=_PARTS,
     reference_task_ids=Each(_PLAIN),
     extensions=Each(_PLAIN),
+    accepts=Each(_PLAIN),
 )
 _INQUIRY = record(Inquiry, options=Each(record(Option)))
 _INTERRUPT = tagged(
@@ -95,6 +96,9 @@ _TASK = record(
     failure=_FAILURE,
     pending=ById(_INTERRUPT, key="id"),
     resolved=ById(_RESOLVED, key="request"),
+    waiting=Each(_MESSAGE, into=list),
+    prompted=Perhaps(_MESSAGE),
+    accepts=Each(_PLAIN),
 )
 
 _encode = msgspec.json.Encoder().encode

@@ -9,8 +9,9 @@ from weakref import WeakValueDictionary
 
 from attrs import define, field
 
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import IllegalTransition, JournalUnavailable, TaskNotFound
-from opencode_a2a_server.domain.ids import TaskId
+from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.updates import TaskSubmitted
 
 from .log import LiveLog
@@ -60,6 +61,11 @@ class LiveJournal:
         """Name the tasks which have not ended, oldest first."""
         await self._writer.written()
         return await self._writer.storage.unfinished()
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """List tasks, as the storage has them when all that was appended is written."""
+        await self._writer.written()
+        return await self._writer.storage.page(principal, wanted, size, after)
 
     async def probe(self) -> str:
         """Say what is wrong with the storage; an answer comes within the writer's patience."""

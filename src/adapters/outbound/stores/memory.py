@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from attrs import define, evolve, field
 
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.session import Binding
 
+from .order import Order
 from .storage import READ_ENTRIES, Batch, Head, Line, Standing, Stored, fitting
 
 
@@ -24,6 +26,7 @@ class MemoryStorage:
     """A storage as long as its process lives."""
 
     _tasks: dict[TaskId, _Kept] = field(factory=dict, init=False)
+    _order: Order = field(factory=Order, init=False)
     _bindings: dict[tuple[Principal, ContextId], Binding] = field(factory=dict, init=False)
 
     async def write(self, batch: Batch) -> None:
@@ -36,6 +39,7 @@ class MemoryStorage:
                 lines.append((seq, at, body))
         for head, standing in batch.standings.items():
             kept = self._tasks[head.task_id]
+            self._order.move(kept.head, kept.standing, standing)
             kept.standing = standing.over(kept.standing)
         for key, (binding, _) in batch.bindings.items():
             self._bindings[key] = binding
@@ -53,6 +57,10 @@ class MemoryStorage:
     async def unfinished(self) -> Sequence[TaskId]:
         """Name them; the dictionary is in the order of their begin."""
         return [task_id for task_id, kept in self._tasks.items() if not kept.standing.state.terminal]
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """List tasks."""
+        return self._order.page(principal, wanted, size, after)
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding."""

@@ -22,12 +22,13 @@ from sqlalchemy import URL, AsyncAdaptedQueuePool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.session import Binding, Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 
-from . import statements
+from . import listing, statements
 from .files import claim, existing
 from .schema import Schema, bring_up, look
 from .statements import Statement, binding_row, place, snapshot_of, snapshot_row, standing_row, task_row, update_row
@@ -158,6 +159,14 @@ class SqliteStorage:
         """Name them, by an index which has no others."""
         async with self._reading() as link:
             return [TaskId(name) for (name,) in await link.run(statements.UNFINISHED, {})]
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """List tasks by an index that is in their order, and count them where they are counted already."""
+        values = listing.values(principal, wanted, size, after)
+        async with self._reading() as link:
+            rows = await link.run(listing.page(wanted), values)
+            ((total,),) = await link.run(listing.total(wanted), values)
+        return Page.of([Place(at, TaskId(name)) for at, name in rows], size, total)
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding."""

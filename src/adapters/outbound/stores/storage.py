@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from attrs import define, field, frozen
 
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.session import Binding
 from opencode_a2a_server.domain.state import TaskState
@@ -104,6 +105,10 @@ class Storage(Protocol):
 
     async def unfinished(self) -> Sequence[TaskId]:
         """Name the tasks which do not stand in a terminal state, oldest first."""
+        ...
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """List tasks behind a place, by what they stand at."""
         ...
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:

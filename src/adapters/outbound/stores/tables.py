@@ -35,6 +35,21 @@ UNFINISHED = Index(
     postgresql_where=text(NOT_ENDED),
 )
 
+BY_PRINCIPAL = Index("ix_tasks_by_principal", TASKS.c.principal, TASKS.c.status_at, TASKS.c.id)
+BY_CONTEXT = Index("ix_tasks_by_context", TASKS.c.principal, TASKS.c.context_id, TASKS.c.status_at, TASKS.c.id)
+BY_STATE = Index("ix_tasks_by_state", TASKS.c.principal, TASKS.c.state, TASKS.c.status_at, TASKS.c.id)
+"""In the order in which tasks are listed."""
+
+TALLIES = Table(
+    "tallies",
+    METADATA,
+    Column("principal", String, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many tasks a principal has in each state. SQLite keeps it itself, by triggers: no page counts 100,000 rows."""
+
 UPDATES = Table(
     "updates",
     METADATA,

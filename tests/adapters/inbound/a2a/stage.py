@@ -17,6 +17,7 @@ from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
@@ -110,6 +111,7 @@ class Stage:
             send_message=SendMessage(accept),
             stream_message=StreamMessage(accept, self.journal, subscribe),
             get_task=GetTask(self.journal),
+            list_tasks=ListTasks(self.journal),
             cancel_task=CancelTask(self.journal, cast("RunTurns", self.accept.turns)),
             subscribe=subscribe,
         )

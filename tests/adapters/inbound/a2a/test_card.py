@@ -134,3 +134,11 @@ def test_each_output_mode_of_the_card_is_made(mode: str) -> None:
     asked = {"message": message_json(), "configuration": {"acceptedOutputModes": [mode]}}
 
     assert read_send(asked).message.text == "hello"
+
+
+@pytest.mark.parametrize("policy", ["reject", "queue"])
+def test_the_card_says_what_becomes_of_messages_to_a_task_at_work(policy: str) -> None:
+    card = agent_card(evolve(CARD, to_working=policy))
+
+    (binding,) = (one for one in card.capabilities.extensions if one.uri == "urn:a2a:session-binding/v1")
+    assert binding.params["messages_to_working"] == policy

@@ -256,7 +256,7 @@ async def test_push_notifications_are_refused_wherever_they_are_asked_for() -> N
     assert [answer["error"]["code"] for answer in answers] == [-32003] * 5
 
 
-@pytest.mark.parametrize("method", ["ListTasks", "GetExtendedAgentCard"])
+@pytest.mark.parametrize("method", ["GetExtendedAgentCard"])
 async def test_what_is_not_served_is_unsupported(method: str) -> None:
     assert (await Stage().rpc(method, {}))["error"]["code"] == -32004
 

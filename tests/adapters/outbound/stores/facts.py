@@ -83,6 +83,7 @@ MESSAGES = st.builds(
     several(TEXT.map(TaskId)),
     several(TEXT),
     METADATA,
+    several(TEXT),
 )
 USAGE = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.floats(0, 1e6))
 FAILURES = st.builds(Failure, TEXT, TEXT, st.integers(0, 599))
@@ -108,8 +109,8 @@ APPENDED = st.builds(TextAppended, ARTIFACTS, TEXT, st.booleans())
 GOING_ON: st.SearchStrategy[Update] = st.one_of(
     TOLD,
     APPENDED,
-    st.builds(MessageReceived, MESSAGES),
-    st.builds(TurnStarted, SESSIONS, MESSAGES_IDS),
+    st.builds(MessageReceived, MESSAGES, st.booleans()),
+    st.builds(TurnStarted, SESSIONS, MESSAGES_IDS, st.booleans()),
     st.builds(InterruptRaised, INTERRUPTS, perhaps(INTERRUPTS)),
     st.builds(InterruptResolved, REQUESTS, TEXT, perhaps(PRINCIPALS), perhaps(INTERRUPTS)),
     st.builds(CancelRequested, PRINCIPALS),
