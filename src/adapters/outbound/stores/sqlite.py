@@ -39,7 +39,7 @@ _READERS = 4
 _PRAGMAS = (
     "synchronous = NORMAL",
     "busy_timeout = 5000",  # somebody may look at the file with the sqlite3 program
-    "wal_autocheckpoint = 128",  # pages: the log is folded in at 512 KB, so that it stays small beside the text
+    "wal_autocheckpoint = 64",  # pages: the log is folded in at 512 KB, so that it stays small beside the text
     "journal_size_limit = 524288",
 )
 _LAST = 2**SEQ_BITS - 1
@@ -126,7 +126,7 @@ class SqliteStorage:
         """Fill the pool now: the driver leaks a connection whose maker is cancelled, and readers come and go."""
         async with AsyncExitStack() as opened:
             for _ in range(_READERS):
-                await opened.enter_async_context(self._engine.connect())
+                _ = await opened.enter_async_context(self._engine.connect())
 
     async def write(self, batch: Batch) -> None:
         """Write one transaction."""

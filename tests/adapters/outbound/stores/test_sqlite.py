@@ -33,7 +33,7 @@ from tests.fakes.stores import Stores
 
 pytestmark = pytest.mark.anyio
 
-HEAD = "0001"
+HEAD = "0002"
 TASK = TaskId("task-1")
 TEXT = ArtifactId("prt_1")
 SUBMITTED = TaskSubmitted(
