@@ -15,20 +15,25 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from . import rpc as v1_0
 from .auth import Authenticate
 from .card import Card, CardInfo
 from .drain import Drain
 from .encode import to_json
 from .errors import Fault
 from .operations import Operations, Services
-from .parameters import SERVED, AnyRequest
+from .parameters import AnyRequest
 from .reply import A2A_JSON, Content, Reply
 from .rest import Rest
 from .rpc import Rpc
+from .v03 import methods as v0_3
 
 _log = logging.getLogger(__name__)
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+METHODS: Final = {"1.0": v1_0.METHODS, "0.3": v0_3.METHODS}
+"""What each protocol version calls its JSON-RPC methods, the preferred version first."""
 
 _PUBLIC: Final = {"public": True}
 _LOOKING: Final = (HttpMethod.GET, HttpMethod.HEAD)
@@ -43,6 +48,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     keep_alive: float = 3.0,
     body_limit: int = 1 << 20,
     lifespan: Sequence[Lifespan] = (),
+    versions: Sequence[str] = tuple(METHODS),
 ) -> Litestar:
     """
     Build the application.
@@ -55,12 +61,13 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         keep_alive: Seconds of silence after which a stream sends a comment. The Python SDK's clients give up after 5.
         body_limit: Bytes that a request's body may have.
         lifespan: What lives as long as the application does.
+        versions: The protocol versions to serve.
 
     """
     operations = Operations(services)
     rest = Rest(operations, drain, keep_alive)
-    rpc = Rpc(operations, drain, keep_alive)
-    about = _About(Card.of(card), card.version)
+    rpc = Rpc(operations, drain, keep_alive, {version: METHODS[version] for version in versions})
+    about = _About(Card.of(card), card.version, tuple(versions))
     return Litestar(
         [
             post("/")(rpc.__call__),
@@ -83,6 +90,7 @@ class _About:
 
     card: Card
     version: str
+    protocol_versions: Sequence[str]
 
     async def card_reply(self, request: AnyRequest) -> Reply:
         """`GET /.well-known/agent-card.json`."""
@@ -91,7 +99,7 @@ class _About:
 
     async def health(self) -> Reply:
         """`GET /health`: the process answers; of anything behind it this says nothing."""
-        told: Mapping[str, Any] = {"status": "ok", "version": self.version, "protocol_versions": SERVED}
+        told: Mapping[str, Any] = {"status": "ok", "version": self.version, "protocol_versions": self.protocol_versions}
         return Content(to_json(told))
 
 

@@ -24,7 +24,7 @@ async def test_health_says_that_the_process_answers() -> None:
     async with Stage().client() as client:
         answer = await client.get("/health")
 
-    assert answer.json() == {"status": "ok", "version": "1.2.3", "protocol_versions": ["1.0"]}
+    assert answer.json() == {"status": "ok", "version": "1.2.3", "protocol_versions": ["1.0", "0.3"]}
 
 
 @pytest.mark.parametrize(
