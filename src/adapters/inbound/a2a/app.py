@@ -23,10 +23,11 @@ from .encode import to_json
 from .errors import Fault
 from .operations import Operations, Services
 from .parameters import AnyRequest
-from .reply import A2A_JSON, Content, Reply
+from .reply import A2A_JSON, JSON, Content, Reply
 from .rest import Rest
 from .rpc import Rpc
 from .v03 import methods as v0_3
+from .v03.rest import PREFIX, RestV03
 
 _log = logging.getLogger(__name__)
 
@@ -65,13 +66,13 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
 
     """
     operations = Operations(services)
-    rest = Rest(operations, drain, keep_alive)
+    rests = {"1.0": Rest, "0.3": RestV03}
     rpc = Rpc(operations, drain, keep_alive, {version: METHODS[version] for version in versions})
     about = _About(Card.of(card), card.version, tuple(versions))
     return Litestar(
         [
             post("/")(rpc.__call__),
-            *rest.routes,
+            *(handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes),
             route(["/.well-known/agent-card.json"], http_method=_LOOKING, opt=_PUBLIC)(about.card_reply),
             route("/health", http_method=_LOOKING)(about.health),
         ],
@@ -113,14 +114,20 @@ def _guard(authenticate: Authenticate) -> Guard:
 
 
 def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Answer with google.rpc.Status (A2A 1.0, 11.6), whoever refuses: a use case, a codec or Litestar."""
+    """
+    Answer with google.rpc.Status (A2A 1.0, 11.6), whoever refuses: a use case, a codec or Litestar.
+
+    Clients of 0.3 look for the members of JSON-RPC's error object.
+    """
     fault = Fault.of(error)
     if fault.internal:
         _log.error("%s %s broke", request.scope.get("method"), request.scope.get("path"), exc_info=error)
     headers = {name.decode(): value.decode() for name, value in fault.headers}
     if isinstance(error, MethodNotAllowedException):
         headers["allow"] = ", ".join(_allowed(request))
-    return Response(to_json(fault.status), status_code=fault.row.http, media_type=A2A_JSON.decode(), headers=headers)
+    old = request.scope["path"].startswith(f"{PREFIX}/")
+    body, media_type = (fault.rpc, JSON) if old else (fault.status, A2A_JSON)
+    return Response(to_json(body), status_code=fault.row.http, media_type=media_type.decode(), headers=headers)
 
 
 def _allowed(request: AnyRequest) -> Iterator[str]:

@@ -22,6 +22,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "ROLE_USER": "ROLE_USER",
     "ROLE_AGENT": "ROLE_AGENT",
 }
+_NO_LIMIT: Final = (0, "0", None)
+"""What `historyLength` is to the SDKs of 0.3 when all of the history is wanted."""
 
 
 def send_params(params: object) -> object:
@@ -48,7 +50,7 @@ def task_params(params: object) -> object:
     """Rename TaskQueryParams and TaskIdParams."""
     if not isinstance(params, Mapping):
         return params
-    return {name: value for name, value in params.items() if name != "historyLength" or value}
+    return {name: value for name, value in params.items() if name != "historyLength" or value not in _NO_LIMIT}
 
 
 def read_send_0_3(params: object) -> SendRequest:
@@ -130,10 +132,11 @@ def _configuration(configuration: object, *, blocking: bool) -> object:
     waits = configuration.get("blocking")
     if waits is not None and not isinstance(waits, bool):
         raise InvalidRequest("blocking must be true or false", "configuration.blocking")
+    length = configuration.get("historyLength")
     push = configuration.get("pushNotificationConfig", configuration.get("pushNotification"))
     renamed = {
         "acceptedOutputModes": configuration.get("acceptedOutputModes"),
-        "historyLength": configuration.get("historyLength") or None,  # to the SDKs of 0.3, zero is no limit
+        "historyLength": None if length in _NO_LIMIT else length,
         "returnImmediately": not (blocking if waits is None else waits),
         "taskPushNotificationConfig": _push(push) if isinstance(push, Mapping) else push,
     }
