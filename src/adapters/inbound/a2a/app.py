@@ -17,7 +17,7 @@ from litestar.types import Guard
 
 from . import rpc as v1_0
 from .auth import Authenticate
-from .card import Card, CardInfo
+from .card import VERSIONS, Card, CardInfo
 from .drain import Drain
 from .encode import to_json
 from .errors import Fault
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 METHODS: Final = {"1.0": v1_0.METHODS, "0.3": v0_3.METHODS}
-"""What each protocol version calls its JSON-RPC methods, the preferred version first."""
+"""What each protocol version calls its JSON-RPC methods."""
 
 _PUBLIC: Final = {"public": True}
 _LOOKING: Final = (HttpMethod.GET, HttpMethod.HEAD)
@@ -49,7 +49,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     keep_alive: float = 3.0,
     body_limit: int = 1 << 20,
     lifespan: Sequence[Lifespan] = (),
-    versions: Sequence[str] = tuple(METHODS),
+    versions: Sequence[str] = VERSIONS,
 ) -> Litestar:
     """
     Build the application.
@@ -68,12 +68,14 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     operations = Operations(services)
     rests = {"1.0": Rest, "0.3": RestV03}
     rpc = Rpc(operations, drain, keep_alive, {version: METHODS[version] for version in versions})
-    about = _About(Card.of(card), card.version, tuple(versions))
+    about = _About(Card.of(card, versions), card.version, tuple(versions))
     return Litestar(
         [
             post("/")(rpc.__call__),
             *(handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes),
-            route(["/.well-known/agent-card.json"], http_method=_LOOKING, opt=_PUBLIC)(about.card_reply),
+            route(["/.well-known/agent-card.json", "/.well-known/agent.json"], http_method=_LOOKING, opt=_PUBLIC)(
+                about.card_reply
+            ),
             route("/health", http_method=_LOOKING)(about.health),
         ],
         guards=[_guard(authenticate)],
@@ -94,7 +96,7 @@ class _About:
     protocol_versions: Sequence[str]
 
     async def card_reply(self, request: AnyRequest) -> Reply:
-        """`GET /.well-known/agent-card.json`."""
+        """`GET /.well-known/agent-card.json` and, as it was called up to 0.2, `GET /.well-known/agent.json`."""
         headers = request.headers
         return self.card.reply(headers.get("if-none-match"), headers.get("if-modified-since"))
 

@@ -60,7 +60,7 @@ async def test_every_route_is_behind_the_guard_but_the_card() -> None:
         for path in [route.path]
     }
 
-    assert public == {"/.well-known/agent-card.json"}
+    assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json"}
 
 
 async def test_what_lives_with_the_application_begins_and_ends_with_it() -> None:
