@@ -67,7 +67,9 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     """
     operations = Operations(services)
     rests = {"1.0": Rest, "0.3": RestV03}
-    rpc = Rpc(operations, drain, keep_alive, {version: METHODS[version] for version in versions})
+    rpc = Rpc(
+        operations, drain, keep_alive, {version: METHODS[version] for version in versions}, v0_3.REFUSED_IN_STREAMS
+    )
     about = _About(Card.of(card, versions), card.version, tuple(versions))
     return Litestar(
         [

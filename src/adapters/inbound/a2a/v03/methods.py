@@ -43,3 +43,6 @@ METHODS: Final[Mapping[str, Method]] = {
     "agent/getAuthenticatedExtendedCard": _extended_card,
 }
 """The methods of protocol 0.3."""
+
+REFUSED_IN_STREAMS: Final = frozenset({"message/stream", "tasks/resubscribe"})
+"""The SDKs of 0.3 take any other answer to these for a broken one, and never get to see the error."""

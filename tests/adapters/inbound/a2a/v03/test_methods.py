@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -117,6 +118,16 @@ async def test_both_versions_follow_one_task_and_resume() -> None:
 
     assert [frame.id for frame in old.frames] == [frame.id for frame in new.frames]
     assert [frame.data for frame in resumed.frames] == [frame.data for frame in old.frames[2:]]
+
+
+@pytest.mark.parametrize(("method", "params"), [("message/stream", {}), ("tasks/resubscribe", {"id": "nothing"})])
+async def test_a_stream_that_is_refused_is_still_a_stream(method: str, params: object) -> None:
+    async with Stage().client(OLD) as client:
+        answer = await client.post("/", json={"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
+
+    frame = json.loads(answer.text.removeprefix("data: "))
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert (frame["id"], frame["error"]["code"]) == (7, -32001 if params else -32602)
 
 
 @pytest.mark.parametrize("verb", ["set", "get", "list", "delete"])
