@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.installed import PYTHON_V03, python_with
+from tests.e2e.installed import JAVASCRIPT_V03, JAVASCRIPT_V1, PYTHON_V03, javascript_with, python_with
 from tests.e2e.service import RunningService
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -25,7 +25,31 @@ V03: Mapping[str, object] = {
     "files": ["notes.txt", "some words", True],
     "bare": ["just a message"],
 }
-"""What a program of 0.3 comes to, whatever the binding."""
+"""What a Python program of 0.3 comes to, whatever the binding."""
+
+JS_V03: Mapping[str, object] = {
+    "send": ["task", "completed", "hello there"],
+    "stream": ["task", "one two three", "status-update", "completed", True, False],
+    "get": [True, "completed", 1],
+    "cancel": ["canceled", "TaskNotCancelableError"],
+    "resubscribe": ["task", "late words", "completed"],
+    "asked": ["input-required", True, "What else?", "completed", True],
+    "permitted": ["input-required", ["text", "data"], "completed", "done"],
+    "bare": ["message", "agent", "just a message"],
+}
+"""What a JavaScript program of 0.3 comes to."""
+
+JS_V1: Mapping[str, object] = {
+    "send": ["TASK_STATE_COMPLETED", "hello there"],
+    "stream": [["task"], "one two three", "TASK_STATE_COMPLETED"],
+    "get": [True, 1],
+    "cancel": ["TASK_STATE_CANCELED", "TaskNotCancelableError"],
+    "resubscribe": [["task"], "late words", "TASK_STATE_COMPLETED"],
+    "asked": ["TASK_STATE_INPUT_REQUIRED", "What else?", "TASK_STATE_COMPLETED", True],
+    "bare": ["ROLE_AGENT", "just a message"],
+    "errors": ["TaskNotFoundError", "TaskNotFoundError"],
+}
+"""What a JavaScript program of 1.0 comes to, by the same card."""
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +79,19 @@ def test_the_python_sdk_of_0_3_finds_what_it_knows(
     results = run([python_with(PYTHON_V03), CLIENTS / "python_v03.py"], service, binding)
 
     assert results == {**V03, **refused}
+
+
+@pytest.mark.parametrize(("binding", "refused"), [("JSONRPC", "-32001"), ("HTTP+JSON", "TaskNotFoundError")])
+def test_the_javascript_sdk_of_0_3_finds_what_it_knows(service: RunningService, binding: str, refused: str) -> None:
+    program = javascript_with(JAVASCRIPT_V03, CLIENTS / "javascript_v03.mjs")
+
+    results = run(program, service, binding)
+
+    assert results == {**JS_V03, "errors": ["TaskNotFoundError", refused]}
+
+
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+def test_the_javascript_sdk_of_1_0_is_not_led_astray_by_the_card(service: RunningService, binding: str) -> None:
+    results = run(javascript_with(JAVASCRIPT_V1, CLIENTS / "javascript_v1.mjs"), service, binding)
+
+    assert results == JS_V1
