@@ -31,6 +31,8 @@ SERVED: Final = ("1.0",)
 """What is served unless more is said: protocol versions, the preferred one first."""
 
 _MEDIA_TYPES: Final = frozenset({"", "application/json", "application/a2a+json"})
+_EXTENSIONS: Final = (b"a2a-extensions", b"x-a2a-extensions")
+"""The header of extensions in 1.0 and in 0.3."""
 _VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)?")
 _CURSOR: Final = re.compile(r"(?P<task>.+):(?P<seq>[0-9]{1,15})")
 
@@ -51,8 +53,9 @@ class Call:
 
     @property
     def headers(self) -> Headers:
-        """What the answer says of the parameters: the activated extensions (A2A 1.0, 4.6)."""
-        return ((b"a2a-extensions", ", ".join(self.extensions).encode("latin-1")),) if self.extensions else ()
+        """What the answer says of the parameters: the activated extensions (A2A 1.0, 4.6), by both names they have."""
+        activated = ", ".join(self.extensions).encode("latin-1")
+        return tuple((name, activated) for name in _EXTENSIONS if activated)
 
 
 def read_call(request: AnyRequest, served: Sequence[str] = SERVED) -> Call:
@@ -66,7 +69,7 @@ def read_call(request: AnyRequest, served: Sequence[str] = SERVED) -> Call:
     headers = request.scope["headers"]
     asked_for = _first(headers, b"a2a-version") or _asked_in(request.scope["query_string"])
     version = check_version(asked_for, served)
-    asked = {uri for name in (b"a2a-extensions", b"x-a2a-extensions") for uri in _listed(headers, name)}
+    asked = {uri for name in _EXTENSIONS for uri in _listed(headers, name)}
     seen = _first(headers, b"last-event-id")
     return Call(
         principal=request.scope["auth"],

@@ -202,4 +202,4 @@ async def test_extensions_are_read_under_their_old_name() -> None:
         call = {"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"id": "task-1"}}
         answer = await client.post("/", json=call, headers={"X-A2A-Extensions": "urn:a2a:stream-hints/v1"})
 
-    assert answer.headers["a2a-extensions"] == "urn:a2a:stream-hints/v1"
+    assert answer.headers["x-a2a-extensions"] == "urn:a2a:stream-hints/v1"
