@@ -118,6 +118,7 @@ class Container(containers.DeclarativeContainer):
         drain=drain,
         body_limit=settings.provided.server.max_body,
         keep_alive=settings.provided.server.keep_alive,
+        versions=settings.provided.server.versions,
     )
 
 

@@ -106,12 +106,22 @@ class ServerSettings:
         3.0,
         check=_positive,
     )
+    v03: bool = _setting(
+        "A2A_ENABLE_V03",
+        "Whether protocol 0.3 is served beside 1.0, on the same port and the same tasks.",
+        default=True,
+    )
     drain: float = _setting(
         "A2A_DRAIN_SECONDS",
         "After SIGTERM, time for running turns to end. What is left is taken up by the next start.",
         10.0,
         check=_positive,
     )
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The protocol versions to serve, the preferred one first."""
+        return ("1.0", "0.3") if self.v03 else ("1.0",)
 
     @property
     def url(self) -> str:
@@ -414,6 +424,14 @@ def _read_number(text: object, _: type) -> float:
         raise ValueError(f"{text!r} is not a number") from None
 
 
+def _read_switch(text: object, _: type) -> bool:
+    switches = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    try:
+        return switches[str(text).lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
 def _read_choice(text: object, choices: type[Enum]) -> Enum:
     for choice in choices:
         if str(text).lower() == str(choice.value).lower():
@@ -423,6 +441,7 @@ def _read_choice(text: object, choices: type[Enum]) -> Enum:
 
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(bool, _read_switch)
     converter.register_structure_hook(int, _read_whole)
     converter.register_structure_hook(float, _read_number)
     converter.register_structure_hook(Secret, lambda text, _: Secret(text))

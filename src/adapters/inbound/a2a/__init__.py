@@ -1,8 +1,8 @@
 """
-The A2A server: protocol 1.0 over JSON-RPC and HTTP+JSON, with resumable streams.
+The A2A server: protocols 1.0 and 0.3 over JSON-RPC and HTTP+JSON, with resumable streams.
 
-What a protocol version says differently lives in `codec`, `requests` and `encode`, and in `rpc`'s table of methods;
-the rest (errors, streams, authentication, card) is common to all versions.
+Everything is read and told in the words of 1.0. Those of 0.3 are put in their place at the very edge, in `v03`; errors,
+streams, authentication and the card are common to both.
 """
 
 import os

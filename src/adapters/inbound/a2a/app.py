@@ -15,20 +15,26 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from . import rpc as v1_0
 from .auth import Authenticate
-from .card import Card, CardInfo
+from .card import VERSIONS, Card, CardInfo
 from .drain import Drain
 from .encode import to_json
 from .errors import Fault
 from .operations import Operations, Services
-from .parameters import SERVED, AnyRequest
-from .reply import A2A_JSON, Content, Reply
+from .parameters import AnyRequest
+from .reply import A2A_JSON, JSON, Content, Reply
 from .rest import Rest
 from .rpc import Rpc
+from .v03 import methods as v0_3
+from .v03.rest import PREFIX, RestV03
 
 _log = logging.getLogger(__name__)
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+METHODS: Final = {"1.0": v1_0.METHODS, "0.3": v0_3.METHODS}
+"""What each protocol version calls its JSON-RPC methods."""
 
 _PUBLIC: Final = {"public": True}
 _LOOKING: Final = (HttpMethod.GET, HttpMethod.HEAD)
@@ -43,6 +49,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     keep_alive: float = 3.0,
     body_limit: int = 1 << 20,
     lifespan: Sequence[Lifespan] = (),
+    versions: Sequence[str] = VERSIONS,
 ) -> Litestar:
     """
     Build the application.
@@ -55,17 +62,22 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         keep_alive: Seconds of silence after which a stream sends a comment. The Python SDK's clients give up after 5.
         body_limit: Bytes that a request's body may have.
         lifespan: What lives as long as the application does.
+        versions: The protocol versions to serve.
 
     """
     operations = Operations(services)
-    rest = Rest(operations, drain, keep_alive)
-    rpc = Rpc(operations, drain, keep_alive)
-    about = _About(Card.of(card), card.version)
+    rests = {"1.0": Rest, "0.3": RestV03}
+    rpc = Rpc(
+        operations, drain, keep_alive, {version: METHODS[version] for version in versions}, v0_3.REFUSED_IN_STREAMS
+    )
+    about = _About(Card.of(card, versions), card.version, tuple(versions))
     return Litestar(
         [
             post("/")(rpc.__call__),
-            *rest.routes,
-            route(["/.well-known/agent-card.json"], http_method=_LOOKING, opt=_PUBLIC)(about.card_reply),
+            *(handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes),
+            route(["/.well-known/agent-card.json", "/.well-known/agent.json"], http_method=_LOOKING, opt=_PUBLIC)(
+                about.card_reply
+            ),
             route("/health", http_method=_LOOKING)(about.health),
         ],
         guards=[_guard(authenticate)],
@@ -83,15 +95,16 @@ class _About:
 
     card: Card
     version: str
+    protocol_versions: Sequence[str]
 
     async def card_reply(self, request: AnyRequest) -> Reply:
-        """`GET /.well-known/agent-card.json`."""
+        """`GET /.well-known/agent-card.json` and, as it was called up to 0.2, `GET /.well-known/agent.json`."""
         headers = request.headers
         return self.card.reply(headers.get("if-none-match"), headers.get("if-modified-since"))
 
     async def health(self) -> Reply:
         """`GET /health`: the process answers; of anything behind it this says nothing."""
-        told: Mapping[str, Any] = {"status": "ok", "version": self.version, "protocol_versions": SERVED}
+        told: Mapping[str, Any] = {"status": "ok", "version": self.version, "protocol_versions": self.protocol_versions}
         return Content(to_json(told))
 
 
@@ -105,14 +118,20 @@ def _guard(authenticate: Authenticate) -> Guard:
 
 
 def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Answer with google.rpc.Status (A2A 1.0, 11.6), whoever refuses: a use case, a codec or Litestar."""
+    """
+    Answer with google.rpc.Status (A2A 1.0, 11.6), whoever refuses: a use case, a codec or Litestar.
+
+    Clients of 0.3 look for the members of JSON-RPC's error object.
+    """
     fault = Fault.of(error)
     if fault.internal:
         _log.error("%s %s broke", request.scope.get("method"), request.scope.get("path"), exc_info=error)
     headers = {name.decode(): value.decode() for name, value in fault.headers}
     if isinstance(error, MethodNotAllowedException):
         headers["allow"] = ", ".join(_allowed(request))
-    return Response(to_json(fault.status), status_code=fault.row.http, media_type=A2A_JSON.decode(), headers=headers)
+    old = request.scope["path"].startswith(f"{PREFIX}/")
+    body, media_type = (fault.rpc, JSON) if old else (fault.status, A2A_JSON)
+    return Response(to_json(body), status_code=fault.row.http, media_type=media_type.decode(), headers=headers)
 
 
 def _allowed(request: AnyRequest) -> Iterator[str]:

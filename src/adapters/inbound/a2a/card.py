@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from a2a import types as a2a
+from a2a.server.request_handlers.response_helpers import agent_card_to_dict
 from attrs import frozen
 from google.protobuf.json_format import MessageToDict, ParseDict
 
@@ -57,6 +58,9 @@ EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 Extensions of opencode-a2a-server 0.2, as far as they are honoured. None is required, and their metadata is told
 whether or not they were asked for, as 0.2 did.
 """
+
+VERSIONS: Final = ("1.0", "0.3")
+"""The protocol versions that can be served, the preferred one first."""
 
 _TAKEN: Final = (
     "text/plain",
@@ -124,9 +128,11 @@ class Card:
     modified: float
 
     @classmethod
-    def of(cls, info: CardInfo) -> Card:
-        """Write the card."""
-        body = msgspec.json.encode(MessageToDict(agent_card(info)), order="deterministic")
+    def of(cls, info: CardInfo, versions: Sequence[str] = VERSIONS) -> Card:
+        """Write the card; with 0.3 the same document has what clients of that version look for, in its top level."""
+        card = agent_card(info, versions)
+        told = _with_v03(card) if "0.3" in versions else MessageToDict(card)
+        body = msgspec.json.encode(told, order="deterministic")
         etag = f'"{sha256(body).hexdigest()[:32]}"'
         headers = [
             (b"etag", etag.encode()),
@@ -153,7 +159,7 @@ class Card:
             return False
 
 
-def agent_card(info: CardInfo) -> a2a.AgentCard:
+def agent_card(info: CardInfo, versions: Sequence[str] = VERSIONS) -> a2a.AgentCard:
     """Fill in the card; the first interface is the preferred one."""
     card: Mapping[str, Any] = {
         "name": info.title,
@@ -161,7 +167,8 @@ def agent_card(info: CardInfo) -> a2a.AgentCard:
         "version": info.version,
         **({"documentationUrl": info.documentation_url} if info.documentation_url else {}),
         "supportedInterfaces": [
-            {"url": info.public_url, "protocolBinding": binding, "protocolVersion": "1.0"}
+            {"url": info.public_url, "protocolBinding": binding, "protocolVersion": version}
+            for version in versions
             for binding in ("JSONRPC", "HTTP+JSON")
         ],
         "capabilities": {
@@ -187,6 +194,16 @@ def _extensions(info: CardInfo) -> list[Mapping[str, Any]]:
         _BINDING: {**binding, "params": {**binding["params"], "messages_to_working": info.to_working}},
     }
     return [{"uri": uri, **extension} for uri, extension in told.items()]
+
+
+def _with_v03(card: a2a.AgentCard) -> Mapping[str, Any]:
+    """Add what A2A 0.3, 5.5 has: all of its interfaces among the additional ones, the version with its patch."""
+    interfaces = [
+        {"url": interface.url, "transport": interface.protocol_binding}
+        for interface in card.supported_interfaces
+        if interface.protocol_version == "0.3"
+    ]
+    return {**agent_card_to_dict(card), "protocolVersion": "0.3.0", "additionalInterfaces": interfaces}
 
 
 def _skill(skill: Skill) -> Mapping[str, Any]:

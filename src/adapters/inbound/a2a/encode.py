@@ -9,7 +9,7 @@ and with it the Python SDK, would find no frame they can read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -78,9 +78,25 @@ def _scrubbed(value: Any) -> Any:
     return value
 
 
-def task_result(task: Task, history_length: int | None = None) -> bytes:
+def _same(told: Told) -> Told:
+    return told
+
+
+@frozen
+class Shape:
+    """A protocol version's words for what is told: how it renames a response of 1.0, and a Task."""
+
+    version: str
+    response: Callable[[Told], Told] = _same
+    task: Callable[[Told], Told] = _same
+
+
+V1_0: Final = Shape(VERSION)
+
+
+def task_result(task: Task, history_length: int | None = None, *, shape: Shape = V1_0) -> bytes:
     """Encode a Task."""
-    return to_json(task_out(task, history_length))
+    return to_json(shape.task(task_out(task, history_length)))
 
 
 def listed_task(task: Task, history_length: int | None, *, with_artifacts: bool) -> bytes:
@@ -94,14 +110,14 @@ def list_response(tasks: Sequence[bytes], next_token: str, size: int, total: int
     return b'{"tasks":[' + b",".join(tasks) + b"]," + rest[1:]
 
 
-def task_response(task: Task, history_length: int | None = None, *, gap: bool = False) -> bytes:
+def task_response(task: Task, history_length: int | None = None, *, gap: bool = False, shape: Shape = V1_0) -> bytes:
     """Encode a Task as the StreamResponse or SendMessageResponse it is in."""
-    return to_json({"task": task_out(task, history_length, gap=gap)})
+    return to_json(shape.response({"task": task_out(task, history_length, gap=gap)}))
 
 
-def message_response(message: Message) -> bytes:
+def message_response(message: Message, *, shape: Shape = V1_0) -> bytes:
     """Encode a bare Message the same way."""
-    return to_json({"message": message_out(message)})
+    return to_json(shape.response({"message": message_out(message)}))
 
 
 @frozen
@@ -124,7 +140,8 @@ class Encoder:
     """
 
     task: Task
-    _moulds: dict[ArtifactId, tuple[bytes, bytes]] = field(factory=dict, init=False)
+    shape: Shape = V1_0
+    _moulds: dict[ArtifactId, tuple[bytes, bytes, bytes]] = field(factory=dict, init=False)
     _asked: dict[RequestId, Interrupt] = field(init=False)
     """Interrupts that were raised, as far as they were seen: what resolves one names it only by its id."""
 
@@ -134,21 +151,21 @@ class Encoder:
 
     def __call__(self, entry: Entry) -> bytes:
         """Encode an entry; empty for one which clients are not told of."""
-        made: bytes | None = entry.encodings.get(VERSION)
+        made: bytes | None = entry.encodings.get(self.shape.version)
         if made is None:
             update = entry.update
             made = self._text(update, entry.seq) if type(update) is TextAppended else self._other(update, entry)
-            entry.encodings[VERSION] = made
+            entry.encodings[self.shape.version] = made
         return made
 
     def _text(self, update: TextAppended, seq: Seq) -> bytes:
-        before, between = self._moulds.get(update.artifact) or self._mould(update.artifact)
+        before, between, after = self._moulds.get(update.artifact) or self._mould(update.artifact)
         number = b"%d" % seq
-        end = b'}}}},"append":true,"lastChunk":true}}' if update.last else b'}}}},"append":true}}'
-        return b"".join((before, to_json(update.text), between, number, b'","sequence":', number, end))
+        end = b'}}}},"append":true,"lastChunk":true' if update.last else b'}}}},"append":true'
+        return b"".join((before, to_json(update.text), between, number, b'","sequence":', number, end, after))
 
-    def _mould(self, artifact_id: ArtifactId) -> tuple[bytes, bytes]:
-        """Cast what surrounds each text of an artifact; it ends with the start of the event's id."""
+    def _mould(self, artifact_id: ArtifactId) -> tuple[bytes, bytes, bytes]:
+        """Cast what surrounds each text of an artifact: up to the text, to the event's number, and to the end."""
         stream = shared.hints(self.task, self.task.artifacts[artifact_id])
         told = {
             **self._ids(),
@@ -158,8 +175,9 @@ class Encoder:
                 "metadata": {"shared": {"stream": {**stream, "event_id": f"{self.task.id}:"}}},
             },
         }
-        before, _, between = to_json({"artifactUpdate": told}).partition(_encode(_HERE))
-        mould = before, between.removesuffix(b'"}}}}}}')
+        before, _, rest = self._json({"artifactUpdate": told}).partition(_encode(_HERE))
+        between, _, after = rest.rpartition(b'"}}}}')  # stream, shared, metadata, artifact
+        mould = before, between, after
         self._moulds[artifact_id] = mould
         return mould
 
@@ -189,7 +207,7 @@ class Encoder:
     def _artifact(self, update: ArtifactTold, seq: Seq) -> bytes:
         self._moulds.pop(update.artifact, None)
         told = {**self._ids(), "artifact": artifact_out(self.task, update, seq)}
-        return to_json({"artifactUpdate": {**told, "lastChunk": True} if update.last else told})
+        return self._json({"artifactUpdate": {**told, "lastChunk": True} if update.last else told})
 
     def _said_after(self, update: InterruptResolved) -> _Said:
         """Tell what the task does after an interrupt: it works, or it waits for the next one."""
@@ -208,7 +226,10 @@ class Encoder:
             "status": status_out(self.task, status),
             "metadata": {"shared": {"stream": place, **shared.session(self.task.session), **said.told}, **said.beside},
         }
-        return to_json({"statusUpdate": told})
+        return self._json({"statusUpdate": told})
+
+    def _json(self, told: Told) -> bytes:
+        return to_json(self.shape.response(told))
 
     def _ids(self) -> Told:
         return {"taskId": self.task.id, "contextId": self.task.context_id}
@@ -216,13 +237,14 @@ class Encoder:
 
 @define(eq=False)
 class Encoders:
-    """The encoders in use: one for a task, shared by its streams and gone with the last of them."""
+    """The encoders in use: one for a task and shape, shared by its streams and gone with the last of them."""
 
-    _of: WeakValueDictionary[TaskId, Encoder] = field(factory=WeakValueDictionary, init=False)
+    _of: WeakValueDictionary[tuple[TaskId, str], Encoder] = field(factory=WeakValueDictionary, init=False)
 
-    def of(self, task: Task) -> Encoder:
+    def of(self, task: Task, shape: Shape = V1_0) -> Encoder:
         """Give the task's encoder."""
-        encoder = self._of.get(task.id)
+        key = task.id, shape.version
+        encoder = self._of.get(key)
         if encoder is None or encoder.task is not task:
-            encoder = self._of[task.id] = Encoder(task)
+            encoder = self._of[key] = Encoder(task, shape)
         return encoder

@@ -52,13 +52,13 @@ class Operations:
             return_immediately=request.return_immediately or not call.awaited,
         )
         if isinstance(sent, Message):
-            return encode.message_response(sent)
-        return await _durable(sent, encode.task_response(sent.task, request.history_length))
+            return encode.message_response(sent, shape=call.shape)
+        return await _durable(sent, encode.task_response(sent.task, request.history_length, shape=call.shape))
 
     async def get(self, call: Call, request: TaskRequest) -> bytes:
         """Get a task (3.1.3)."""
         log = await self.services.get_task(call.principal, request.task_id)
-        return await _durable(log, encode.task_result(log.task, request.history_length))
+        return await _durable(log, encode.task_result(log.task, request.history_length, shape=call.shape))
 
     async def list(self, call: Call, request: ListRequest) -> bytes:
         """List tasks (3.1.4)."""
@@ -72,26 +72,26 @@ class Operations:
     async def cancel(self, call: Call, request: TaskRequest) -> bytes:
         """Cancel a task (3.1.5)."""
         log = await self.services.cancel_task(call.principal, request.task_id)
-        return await _durable(log, encode.task_result(log.task))
+        return await _durable(log, encode.task_result(log.task, shape=call.shape))
 
     async def stream(self, call: Call, request: SendRequest) -> Feed:
         """Send a message and follow its task (3.1.2)."""
         streamed = await self.services.stream_message(call.principal, request.message, call.cursor)
         if isinstance(streamed, Message):
-            return Feed(encode.message_response(streamed))
-        return await self._opened(streamed, request.history_length)
+            return Feed(encode.message_response(streamed, shape=call.shape))
+        return await self._opened(call, streamed, request.history_length)
 
     async def subscribe(self, call: Call, request: TaskRequest) -> Feed:
         """Follow a task (3.1.6)."""
-        return await self._opened(await self.services.subscribe(call.principal, request.task_id, call.cursor))
+        return await self._opened(call, await self.services.subscribe(call.principal, request.task_id, call.cursor))
 
-    async def _opened(self, subscription: Subscription, history_length: int | None = None) -> Feed:
+    async def _opened(self, call: Call, subscription: Subscription, history_length: int | None = None) -> Feed:
         """Open with the task, unless the reader has it."""
         log = subscription.log
-        encoder = self._encoders.of(log.task)
+        encoder = self._encoders.of(log.task, call.shape)
         if subscription.resumed:
             return Feed(b"", subscription, encoder)
-        first = encode.task_response(log.task, history_length, gap=subscription.gap)
+        first = encode.task_response(log.task, history_length, gap=subscription.gap, shape=call.shape)
         return Feed(await _durable(log, first), subscription, encoder)
 
 

@@ -1,14 +1,14 @@
 """
 What a request says besides its body: service parameters (A2A 1.0, 3.2.6) and what an SSE reader has seen.
 
-An absent `A2A-Version` means 0.3 (3.6.2). Until that is served, it is taken for 1.0 where nothing else can be meant:
-the methods and paths of 1.0 do not exist in 0.3.
+An absent `A2A-Version` means 0.3 (3.6.2). Methods and paths of 1.0 do not exist in 0.3 and the other way round, so that
+without the parameter they say themselves which version is meant.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -21,15 +21,18 @@ from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 
 from .auth import RawHeaders
 from .card import EXTENSIONS
+from .encode import V1_0, Shape
 from .errors import VersionNotSupported
 from .reply import Headers
 
 AnyRequest = Request[Any, Any, Any]
 
 SERVED: Final = ("1.0",)
-"""Protocol versions, the preferred one first."""
+"""What is served unless more is said: protocol versions, the preferred one first."""
 
 _MEDIA_TYPES: Final = frozenset({"", "application/json", "application/a2a+json"})
+_EXTENSIONS: Final = (b"a2a-extensions", b"x-a2a-extensions")
+"""The header of extensions in 1.0 and in 0.3."""
 _VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)?")
 _CURSOR: Final = re.compile(r"(?P<task>.+):(?P<seq>[0-9]{1,15})")
 
@@ -43,29 +46,36 @@ class Call:
     cursor: Cursor | None = None
     awaited: bool = True
     """Whether anybody waits for the answer."""
+    version: str = ""
+    """The protocol version that was asked for, if one was."""
+    shape: Shape = V1_0
+    """How results are told."""
 
     @property
     def headers(self) -> Headers:
-        """What the answer says of the parameters: the activated extensions (A2A 1.0, 4.6)."""
-        return ((b"a2a-extensions", ", ".join(self.extensions).encode("latin-1")),) if self.extensions else ()
+        """What the answer says of the parameters: the activated extensions (A2A 1.0, 4.6), by both names they have."""
+        activated = ", ".join(self.extensions).encode("latin-1")
+        return tuple((name, activated) for name in _EXTENSIONS if activated)
 
 
-def read_call(request: AnyRequest) -> Call:
+def read_call(request: AnyRequest, served: Sequence[str] = SERVED) -> Call:
     """
-    Read the parameters of a request.
+    Read the parameters of a request for something which is `served` in these versions.
 
     Raises:
         VersionNotSupported: It wants a protocol version which is not served.
 
     """
     headers = request.scope["headers"]
-    check_version(_first(headers, b"a2a-version") or _asked_in(request.scope["query_string"]))
-    asked = {uri for name in (b"a2a-extensions", b"x-a2a-extensions") for uri in _listed(headers, name)}
+    asked_for = _first(headers, b"a2a-version") or _asked_in(request.scope["query_string"])
+    version = check_version(asked_for, served)
+    asked = {uri for name in _EXTENSIONS for uri in _listed(headers, name)}
     seen = _first(headers, b"last-event-id")
     return Call(
         principal=request.scope["auth"],
         extensions=tuple(uri for uri in EXTENSIONS if uri in asked),
         cursor=read_cursor(seen) if seen else None,
+        version=version,
     )
 
 
@@ -82,17 +92,19 @@ def check_media_type(request: AnyRequest) -> None:
         raise ContentTypeNotSupported(f"the body must be application/json or application/a2a+json, not {said[:64]}")
 
 
-def check_version(asked: str) -> None:
+def check_version(asked: str, served: Sequence[str] = SERVED) -> str:
     """
-    Refuse a version that is not served; its patch number does not count (A2A 1.0, 3.6).
+    Refuse a version that is not served; its patch number does not count (A2A 1.0, 3.6) and is not given back.
 
     Raises:
         VersionNotSupported: Not served.
 
     """
     found = _VERSION.fullmatch(asked)
-    if asked and (found is None or f"{int(found[1])}.{int(found[2])}" not in SERVED):
-        raise VersionNotSupported(f"A2A {asked[:32]!r} is not served here; served: {', '.join(SERVED)}")
+    version = "" if found is None else f"{int(found[1])}.{int(found[2])}"
+    if asked and version not in served:
+        raise VersionNotSupported(f"A2A {asked[:32]!r} is not served here; served: {', '.join(served)}")
+    return version
 
 
 def read_cursor(text: str) -> Cursor:

@@ -17,6 +17,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON: Final = b"application/json"
 A2A_JSON: Final = b"application/a2a+json"
+EVENTS: Final = b"text/event-stream; charset=utf-8"
 
 
 class Reply(ABC):

@@ -25,7 +25,7 @@ from .lists import read_list_query
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import A2A_JSON, Content, Reply
-from .requests import read_cancel, read_get, read_json, read_send, read_subscribe
+from .requests import SendRequest, TaskRequest, read_cancel, read_get, read_json, read_send, read_subscribe
 from .sse import Envelope, EventStream, Feed
 
 _ENVELOPE: Final = Envelope(error=lambda fault: to_json(fault.status))
@@ -57,22 +57,22 @@ class Rest:
 
     async def send(self, request: AnyRequest) -> Reply:
         """`POST /message:send`."""
-        call = read_call(request)
-        return _content(call, await self.operations.send(call, read_send(await _body(request))))
+        call = self._call(request)
+        return self._content(call, await self.operations.send(call, self._sent(await _body(request))))
 
     async def stream(self, request: AnyRequest) -> Reply:
         """`POST /message:stream`."""
-        call = read_call(request)
-        return self._stream(call, await self.operations.stream(call, read_send(await _body(request))))
+        call = self._call(request)
+        return self._stream(call, await self.operations.stream(call, self._sent(await _body(request))))
 
     async def get_or_follow(self, request: AnyRequest, ref: FromPath[str]) -> Reply:
         """`GET /tasks/{id}` and, since the proto says GET where the text says POST, `GET /tasks/{id}:subscribe`."""
         task_id, colon, verb = ref.rpartition(":")
         if colon:
             return await self._follow(request, task_id, verb)
-        call = read_call(request)
+        call = self._call(request)
         asked = {"id": verb, **_history_length(request)}
-        return _content(call, await self.operations.get(call, read_get(asked)))
+        return self._content(call, await self.operations.get(call, self._wanted(asked)))
 
     async def cancel_or_follow(self, request: AnyRequest, ref: FromPath[str]) -> Reply:
         """`POST /tasks/{id}:cancel` and `POST /tasks/{id}:subscribe`."""
@@ -81,18 +81,20 @@ class Rest:
             raise MethodNotAllowedException
         if verb != "cancel":
             return await self._follow(request, task_id, verb)
-        call = read_call(request)
+        call = self._call(request)
         asked = {**await _optional_body(request), "id": task_id}
-        return _content(call, await self.operations.cancel(call, read_cancel(asked)))
+        return self._content(call, await self.operations.cancel(call, read_cancel(asked)))
 
     async def list_tasks(self, request: AnyRequest) -> Reply:
         """`GET /tasks`."""
-        call = read_call(request)
-        return _content(call, await self.operations.list(call, read_list_query(request.query_params.multi_items())))
+        call = self._call(request)
+        return self._content(
+            call, await self.operations.list(call, read_list_query(request.query_params.multi_items()))
+        )
 
     async def push(self, request: AnyRequest) -> NoReturn:
         """All of push notification configuration."""
-        read_call(request)
+        self._call(request)
         raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
 
     async def extended_card(self) -> NoReturn:
@@ -102,15 +104,29 @@ class Rest:
     async def _follow(self, request: AnyRequest, task_id: str, verb: str) -> Reply:
         if verb != "subscribe":
             raise MethodNotFound(f"a task has no {verb[:64]!r} here")
-        call = read_call(request)
+        call = self._call(request)
         return self._stream(call, await self.operations.subscribe(call, read_subscribe({"id": task_id})))
 
+    # What another version says differently
+
+    @property
+    def _envelope(self) -> Envelope:
+        return _ENVELOPE
+
+    def _call(self, request: AnyRequest) -> Call:
+        return read_call(request)
+
+    def _sent(self, body: object) -> SendRequest:
+        return read_send(body)
+
+    def _wanted(self, asked: Mapping[str, Any]) -> TaskRequest:
+        return read_get(asked)
+
+    def _content(self, call: Call, body: bytes) -> Content:
+        return Content(body, A2A_JSON, headers=call.headers)
+
     def _stream(self, call: Call, feed: Feed) -> Reply:
-        return EventStream(feed, _ENVELOPE, self.drain, self.keep_alive, call.headers)
-
-
-def _content(call: Call, body: bytes) -> Content:
-    return Content(body, A2A_JSON, headers=call.headers)
+        return EventStream(feed, self._envelope, self.drain, self.keep_alive, call.headers)
 
 
 async def _body(request: AnyRequest) -> object:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NoReturn, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from opencode_a2a_server.domain.errors import UnsupportedOperation
 
@@ -21,8 +21,8 @@ from .encode import to_json
 from .errors import Fault, MalformedCall, MethodNotFound, PushNotificationNotSupported
 from .lists import read_list
 from .operations import Operations
-from .parameters import SERVED, AnyRequest, Call, check_media_type, read_call
-from .reply import Content, Reply
+from .parameters import AnyRequest, Call, check_media_type, read_call
+from .reply import EVENTS, Content, Reply
 from .requests import read_cancel, read_get, read_json, read_send, read_subscribe
 from .sse import Envelope, EventStream, Feed
 
@@ -98,7 +98,10 @@ class Rpc:
     operations: Operations
     drain: Drain
     keep_alive: float
-    methods: Mapping[str, Method] = METHODS
+    methods: Mapping[str, Mapping[str, Method]] = field(factory=lambda: {"1.0": METHODS})
+    """The methods of each version that is served."""
+    refused_in_streams: frozenset[str] = frozenset()
+    """Methods whose clients look for an error, too, in a stream."""
 
     async def __call__(self, request: AnyRequest) -> Reply:
         """Answer a call."""
@@ -107,17 +110,19 @@ class Rpc:
             body = await _read(request)
             called = RpcCall(_id_of(body))
             called = _checked(body)
-            call = evolve(read_call(request), awaited=not called.notification)
-            result = await self._method(called.method)(self.operations, call, called.params)
+            call = evolve(read_call(request, tuple(self.methods)), awaited=not called.notification)
+            result = await self._method(called.method, call.version)(self.operations, call, called.params)
         except Exception as error:  # noqa: BLE001 - JSON-RPC has a shape for every error
-            return _refusal(called, error)
+            return _refusal(called, error, streamed=called.method in self.refused_in_streams)
         return self._reply(called, call, result)
 
-    def _method(self, name: str) -> Method:
-        method = self.methods.get(name)
-        if method is None:
-            raise MethodNotFound(f"there is no method {name[:64]!r} in A2A {', '.join(SERVED)}, which is served here")
-        return method
+    def _method(self, name: str, version: str) -> Method:
+        """Find a method in the version that was asked for, in any if none was."""
+        served = {version: self.methods[version]} if version else self.methods
+        for methods in served.values():
+            if name in methods:
+                return methods[name]
+        raise MethodNotFound(f"there is no method {name[:64]!r} in A2A {', '.join(served)}, which is served here")
 
     def _reply(self, called: RpcCall, call: Call, result: Result) -> Reply:
         if called.notification:
@@ -159,16 +164,19 @@ def _checked(body: object) -> RpcCall:
     return RpcCall(request_id, method, body.get("params", {}), notification="id" not in body)
 
 
-def _refusal(called: RpcCall, error: Exception) -> Reply:
+def _refusal(called: RpcCall, error: Exception, *, streamed: bool) -> Reply:
     """Tell an error: with HTTP's 200, since the call itself was answered, unless it never got as far as that."""
     fault = Fault.of(error)
     if fault.internal:
         _log.error("%s broke", called.method or "a call", exc_info=error)
     if called.notification:
         return _NOTHING
+    told = _envelope(called.id).error(fault)
+    if streamed:
+        return Content(b"data: " + told + b"\n\n", EVENTS, headers=fault.headers)
     too_large = fault.row.http == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else HTTPStatus.OK
-    return Content(_envelope(called.id).error(fault), status=status, headers=fault.headers)
+    return Content(told, status=status, headers=fault.headers)
 
 
 def _envelope(request_id: RequestId) -> Envelope:

@@ -30,12 +30,12 @@ from . import shared
 from .drain import Drain
 from .encode import Encoder
 from .errors import Fault
-from .reply import Headers, Reply, piece, start
+from .reply import EVENTS, Headers, Reply, piece, start
 
 _log = logging.getLogger(__name__)
 
 _HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"content-type", EVENTS),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would hold frames back
 )

@@ -39,8 +39,8 @@ _READERS = 4
 _PRAGMAS = (
     "synchronous = NORMAL",
     "busy_timeout = 5000",  # somebody may look at the file with the sqlite3 program
-    "wal_autocheckpoint = 64",  # pages: the log is folded in at 512 KB, so that it stays small beside the text
-    "journal_size_limit = 524288",
+    "wal_autocheckpoint = 64",  # pages: the log is folded in at 256 KB, so that it stays small beside the text
+    "journal_size_limit = 262144",
 )
 _LAST = 2**SEQ_BITS - 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import httpx
@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
-from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
@@ -88,6 +88,7 @@ class Stage:
 
     clock: TurnedClock = field(factory=TurnedClock)
     drain: Drain = field(factory=Drain)
+    versions: Sequence[str] = VERSIONS
     journal: FakeJournal = field(init=False)
     accept: Accepting = field(init=False)
     app: Litestar = field(init=False)
@@ -101,6 +102,7 @@ class Stage:
             authenticate=BearerTokens.of([TOKEN]),
             drain=self.drain,
             body_limit=4096,
+            versions=self.versions,
         )
 
     def services(self) -> Services:

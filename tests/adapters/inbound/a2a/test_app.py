@@ -24,7 +24,7 @@ async def test_health_says_that_the_process_answers() -> None:
     async with Stage().client() as client:
         answer = await client.get("/health")
 
-    assert answer.json() == {"status": "ok", "version": "1.2.3", "protocol_versions": ["1.0"]}
+    assert answer.json() == {"status": "ok", "version": "1.2.3", "protocol_versions": ["1.0", "0.3"]}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ async def test_every_route_is_behind_the_guard_but_the_card() -> None:
         for path in [route.path]
     }
 
-    assert public == {"/.well-known/agent-card.json"}
+    assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json"}
 
 
 async def test_what_lives_with_the_application_begins_and_ends_with_it() -> None:

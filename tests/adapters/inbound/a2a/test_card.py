@@ -22,12 +22,14 @@ async def test_anybody_gets_the_card() -> None:
     async with Stage().client({}) as client:
         answer = await client.get(PATH)
 
-    card = ParseDict(answer.json(), a2a.AgentCard())
+    card = ParseDict(answer.json(), a2a.AgentCard(), ignore_unknown_fields=True)
     validate_proto_required_fields(card)
     assert (card.name, card.version, card.documentation_url) == ("OpenCode", "1.2.3", "https://agent.example/docs")
     assert [(one.protocol_binding, one.protocol_version, one.url) for one in card.supported_interfaces] == [
         ("JSONRPC", "1.0", "https://agent.example"),
         ("HTTP+JSON", "1.0", "https://agent.example"),
+        ("JSONRPC", "0.3", "https://agent.example"),
+        ("HTTP+JSON", "0.3", "https://agent.example"),
     ]
     assert all(skill.examples for skill in card.skills)
 
@@ -95,10 +97,12 @@ async def test_both_interfaces_answer() -> None:
 
     async with stage.client() as client:
         for interface in card.supported_interfaces:
-            call = {"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": "task-1"}}
+            old = interface.protocol_version == "0.3"
+            method = "tasks/get" if old else "GetTask"
+            call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"id": "task-1"}}
             rpc = interface.protocol_binding == "JSONRPC"
             headers = {"a2a-version": interface.protocol_version}
-            path = interface.url if rpc else f"{interface.url}/tasks/task-1"
+            path = interface.url if rpc else f"{interface.url}{'/v1' if old else ''}/tasks/task-1"
             answer = await client.request("POST" if rpc else "GET", path, json=call if rpc else None, headers=headers)
             told = answer.json()["result"] if rpc else answer.json()
             assert told["id"] == "task-1"

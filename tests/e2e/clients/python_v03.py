@@ -1,0 +1,157 @@
+# mypy: ignore-errors
+# A user's program, for types which are not those of the SDK installed here:
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, T201
+"""
+A user's program on a2a-sdk 0.3, run with that package installed: `python_v03.py URL TOKEN JSONRPC|HTTP+JSON`.
+
+It prints one JSON object, with what each of its conversations came to.
+"""
+
+import asyncio
+import base64
+import json
+import sys
+import uuid
+
+import httpx
+from a2a.client import ClientConfig, ClientFactory
+from a2a.client.card_resolver import A2ACardResolver
+from a2a.client.errors import A2AClientHTTPError, A2AClientJSONRPCError
+from a2a.types import (
+    FilePart,
+    FileWithBytes,
+    Message,
+    Part,
+    Role,
+    TaskIdParams,
+    TaskQueryParams,
+    TextPart,
+    TransportProtocol,
+)
+
+
+def said(text, task=None, *parts):
+    """Say something, in a task if there is one."""
+    return Message(
+        message_id=uuid.uuid4().hex,
+        role=Role.user,
+        parts=[Part(root=TextPart(text=text)), *(Part(root=part) for part in parts)],
+        task_id=task and task.id,
+        context_id=task and task.context_id,
+    )
+
+
+def text_of(task):
+    """Read all that an agent gave."""
+    return "".join(part.root.text for artifact in task.artifacts or [] for part in artifact.parts)
+
+
+class Conversations:
+    """Everything that is tried, by one way to send."""
+
+    def __init__(self, http, card, transport):
+        def client(**options):
+            config = ClientConfig(
+                httpx_client=http, supported_transports=[transport], use_client_preference=True, **options
+            )
+            return ClientFactory(config).create(card)
+
+        self.streaming, self.waiting, self.polling = (
+            client(),
+            client(streaming=False),
+            client(streaming=False, polling=True),
+        )
+
+    async def sent(self, client, message):
+        """Send, and give the task as it is at the end."""
+        events = [event async for event in client.send_message(message)]
+        return events[-1][0]
+
+    async def send(self):
+        task = await self.sent(self.waiting, said("hello there"))
+        return [task.status.state, text_of(task)]
+
+    async def stream(self):
+        events = [event async for event in self.streaming.send_message(said("[[say one two three]]"))]
+        updates = [update for _, update in events]
+        finals = [update.final for update in updates if update is not None and update.kind == "status-update"]
+        return [events[-1][0].status.state, text_of(events[-1][0]), updates[0] is None, finals[-1], any(finals[:-1])]
+
+    async def get(self):
+        task = await self.sent(self.waiting, said("hello"))
+        got = await self.waiting.get_task(TaskQueryParams(id=task.id, history_length=1))
+        return [got.id == task.id, got.status.state, len(got.history or [])]
+
+    async def cancel(self):
+        task = await self.sent(self.polling, said("[[hang]]"))
+        canceled = await self.polling.cancel_task(TaskIdParams(id=task.id))
+        return [task.status.state in ("submitted", "working"), canceled.status.state, await self.refusal(canceled)]
+
+    async def refusal(self, task):
+        """Cancel once more, and say how that is refused."""
+        return await failed(self.polling.cancel_task(TaskIdParams(id=task.id)))
+
+    async def resubscribe(self):
+        task = await self.sent(self.polling, said("[[delay 1]] [[say late words]]"))
+        events = [event async for event in self.streaming.resubscribe(TaskIdParams(id=task.id))]
+        return [events[0][1] is None, events[-1][0].status.state, text_of(events[-1][0])]
+
+    async def asked(self):
+        """Answer what the agent asks, once over a stream and once without."""
+        states = []
+        for client in (self.streaming, self.waiting):
+            task = await self.sent(client, said("[[ask input What else?]]"))
+            states += [task.status.state, task.status.message.parts[0].root.text]
+            done = await self.sent(client, said("[[complete fine]]", task))
+            states += [done.status.state, done.id == task.id]
+        return states
+
+    async def permitted(self):
+        task = await self.sent(self.waiting, said("[[ask permission bash rm *]] [[say done]]"))
+        kinds = [part.root.kind for part in task.status.message.parts]
+        done = await self.sent(self.waiting, said("yes", task))
+        return [task.status.state, kinds, done.status.state, text_of(done)]
+
+    async def files(self):
+        sent = FilePart(file=FileWithBytes(bytes=base64.b64encode(b"\x89PNG").decode(), mime_type="image/png"))
+        task = await self.sent(self.waiting, said("[[file notes.txt text/plain some words]]", None, sent))
+        got = await self.waiting.get_task(TaskQueryParams(id=task.id))
+        given = next(part.root.file for artifact in task.artifacts for part in artifact.parts)
+        back = next(part.root.file for part in got.history[0].parts if part.root.kind == "file")
+        return [given.name, base64.b64decode(given.bytes).decode(), back.bytes == sent.file.bytes]
+
+    async def bare(self):
+        events = [event async for event in self.streaming.send_message(said("[[reply just a message]]"))]
+        return [event.parts[0].root.text for event in events]
+
+    async def errors(self):
+        nothing = self.waiting.get_task(TaskQueryParams(id="nothing"))
+        return [await failed(nothing), await failed(anext(aiter(self.streaming.send_message(said("x", gone())))))]
+
+
+def gone():
+    """Stand in for a task that nobody knows."""
+    return type("Task", (), {"id": "nothing", "context_id": None})
+
+
+async def failed(call):
+    """Give the code of an error."""
+    try:
+        await call
+    except A2AClientJSONRPCError as error:
+        return error.error.code
+    except A2AClientHTTPError as error:
+        return error.status_code
+    return None
+
+
+async def main(url, token, transport):
+    """Try everything."""
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as http:
+        card = await A2ACardResolver(http, url).get_agent_card()
+        conversations = Conversations(http, card, TransportProtocol(transport))
+        names = ["send", "stream", "get", "cancel", "resubscribe", "asked", "permitted", "files", "bare", "errors"]
+        print(json.dumps({name: await getattr(conversations, name)() for name in names}))
+
+
+asyncio.run(main(*sys.argv[1:]))
