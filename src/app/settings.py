@@ -186,7 +186,7 @@ class OpenCodeSettings:
 
 @frozen
 class TurnSettings:
-    """How far one turn may go. 0 means no bound."""
+    """How far one turn may go (0 means no bound), and what follows it."""
 
     steps: int = _setting("A2A_TURN_MAX_STEPS", "Calls of the model in one turn, sub-agents included.", 500)
     seconds: float = _setting(

@@ -111,10 +111,10 @@ class Task:
     """Interrupts that wait for an answer, oldest first."""
     resolved: dict[RequestId, InterruptResolved] = field(factory=dict)
     canceling: bool = False
-    waiting: list[Message] = field(factory=list)
-    """Messages that wait for a turn of their own, oldest first."""
-    prompted: Message | None = None
-    """The message of the turn under way, or of the last one; None for the first turn."""
+    waiting: list[int] = field(factory=list)
+    """Messages that wait for a turn of their own, oldest first, by their places in the history."""
+    prompted: int = 0
+    """The place of the message which the turn under way works on, or the last one did."""
     turn_seq: Seq = _NEVER
     """The update with which that turn began."""
     accepts: tuple[str, ...] = ()
@@ -147,6 +147,11 @@ class Task:
     def state(self) -> TaskState:
         """Where the task stands."""
         return self.status.state
+
+    @property
+    def worked_on(self) -> Message:
+        """The message of the turn under way, or of the last one."""
+        return self.history[self.prompted]
 
     @property
     def text_only(self) -> bool:
@@ -200,7 +205,8 @@ class Task:
                     self.waiting.clear()
             case TurnStarted():
                 self.session, self.prompt, self.turn_seq = update.session, update.prompt, entry.seq
-                self.prompted = self.waiting.pop(0) if update.queued and self.waiting else None
+                if update.queued and self.waiting:
+                    self.prompted = self.waiting.pop(0)
                 self._enter(TaskState.WORKING, entry)
             case InterruptRaised():
                 self.pending[update.interrupt.id] = update.interrupt
@@ -223,9 +229,9 @@ class Task:
         self.history.append(update.message)
         self.accepts = update.message.accepts or self.accepts
         if update.queued:
-            self.waiting.append(update.message)
+            self.waiting.append(len(self.history) - 1)
         elif seq == self.turn_seq + 1:
-            self.prompted = update.message
+            self.prompted = len(self.history) - 1
 
     def _show(self, interrupt: Interrupt | None, entry: Entry) -> None:
         """Wait for the answer to this, or work on."""

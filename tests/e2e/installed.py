@@ -73,7 +73,7 @@ def _node() -> tuple[str, list[str]]:
 
 def _run(command: list[str | Path], wanted: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         problem = done.stderr[-500:] if done.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         problem = str(error)

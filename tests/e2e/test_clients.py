@@ -60,7 +60,7 @@ def service() -> Iterator[RunningService]:
 
 def run(command: list[str | Path], service: RunningService, binding: str) -> Mapping[str, Any]:
     arguments = [*command, service.url, service.token, binding]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{done.stderr}\n{service.log}"
     result: Mapping[str, Any] = json.loads(done.stdout)
     return result

@@ -235,7 +235,7 @@ class RunTurns:
             follow = self._begin(job, session, prompt, hearing)
             follow.turn.receive(Gap())
             if not job.canceled.is_set() and await self._is_unsent(job, session, prompt):
-                await self._send(job, session, prompt, job.log.task.prompted or job.log.task.history[0])
+                await self._send(job, session, prompt, job.log.task.worked_on)
             await self._follow(job, follow)
 
     async def _follow(self, job: Job, follow: FollowTurn) -> None:
@@ -243,11 +243,11 @@ class RunTurns:
         await follow()
         task = job.log.task
         while not (task.state.terminal or job.canceled.is_set()):
-            if task.prompt is None or task.prompted is None or task.prompt == follow.turn.prompt:
+            if task.prompt is None or task.prompt == follow.turn.prompt:
                 return
             follow = self._begin(job, follow.session, task.prompt, follow.hearing)
             await self._patiently(job, job.log.durable)
-            await self._send(job, follow.session, task.prompt, task.prompted)
+            await self._send(job, follow.session, task.prompt, task.worked_on)
             await follow()
 
     async def _is_unsent(self, job: Job, session: Session, prompt: MessageId) -> bool:

@@ -105,6 +105,17 @@ async def test_canceling_the_second_turn_is_canceling_the_task(house: House) -> 
     assert (task.state, text_of(task)) == (TaskState.CANCELED, "")
 
 
+async def test_a_turn_that_completes_although_it_was_canceled_is_followed_by_no_other(house: House) -> None:
+    task = await house.begin(Delay(3), Say("one"))
+    await house.say(task, "more", Say("never"))
+    house.agent.lost = {"abort"}
+
+    await house.after(4, house.cancel(ALICE, task.id))
+
+    assert (task.state, text_of(task)) == (TaskState.CANCELED, "one")
+    assert house.agent.calls.count("prompt") == 1
+
+
 async def test_a_turn_that_fails_ends_the_task(house: House) -> None:
     task = await house.begin(Delay(5), Fail())
     await house.say(task, "more", Say("never"))

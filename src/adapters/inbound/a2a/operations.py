@@ -14,9 +14,9 @@ from opencode_a2a_server.app.usecases.subscribe import Subscribe, Subscription
 from opencode_a2a_server.domain.message import Message
 
 from . import encode
-from .lists import ListRequest, token_out
+from .page_token import token_out
 from .parameters import Call
-from .requests import SendRequest, TaskRequest
+from .requests import ListRequest, SendRequest, TaskRequest
 from .sse import Feed
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 from a2a import types as a2a
@@ -12,18 +12,27 @@ from attrs import evolve, frozen
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message as ProtobufMessage
 
+from opencode_a2a_server.app.ports.tasks import BEGIN, Place, Wanted
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported, InvalidRequest, TaskNotFound
-from opencode_a2a_server.domain.ids import TaskId
+from opencode_a2a_server.domain.ids import ContextId, TaskId
 from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.state import TaskState
 
 from .codec import ROLES_IN, message_in
 from .errors import MalformedJson, PushNotificationNotSupported
+from .page_token import token_in
 
 _M = TypeVar("_M", bound=ProtobufMessage)
 
 _decode: Final = msgspec.json.Decoder().decode
 _ID_LENGTH: Final = 256
 _OUTPUT_MODES: Final = frozenset({"text/plain", "application/json", "text/*", "application/*", "*/*", "*", "text"})
+_SIZE: Final = 50
+_SIZE_MOST: Final = 100
+_STATES: Final[Mapping[int, TaskState]] = {
+    a2a.TaskState.Value(f"TASK_STATE_{state.name}"): state for state in TaskState
+}
+_BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
 @frozen
@@ -41,6 +50,17 @@ class TaskRequest:
 
     task_id: TaskId
     history_length: int | None = None
+
+
+@frozen
+class ListRequest:
+    """Which tasks to list, how many, and what of each."""
+
+    wanted: Wanted
+    size: int = _SIZE
+    after: Place = BEGIN
+    history_length: int | None = None
+    with_artifacts: bool = False
 
 
 def read_json(body: bytes) -> object:
@@ -67,7 +87,7 @@ def read_send(params: object) -> SendRequest:
         PushNotificationNotSupported: It asks for push notifications.
 
     """
-    request = parsed(params, a2a.SendMessageRequest())
+    request = _parsed(params, a2a.SendMessageRequest())
     _check_message(request.message)
     asked = request.configuration
     if asked.HasField("task_push_notification_config"):
@@ -76,24 +96,58 @@ def read_send(params: object) -> SendRequest:
         raise ContentTypeNotSupported("the output is text/plain and application/json; accept at least one of them")
     length = asked.history_length if asked.HasField("history_length") else None
     message = evolve(message_in(request.message), accepts=tuple(map(_mode, asked.accepted_output_modes)))
-    return SendRequest(message, checked_length(length), asked.return_immediately)
+    return SendRequest(message, _checked_length(length), asked.return_immediately)
 
 
 def read_get(params: object) -> TaskRequest:
     """Read a GetTaskRequest."""
-    request = parsed(params, a2a.GetTaskRequest())
+    request = _parsed(params, a2a.GetTaskRequest())
     length = request.history_length if request.HasField("history_length") else None
-    return TaskRequest(task_id_in(request.id), checked_length(length))
+    return TaskRequest(task_id_in(request.id), _checked_length(length))
 
 
 def read_cancel(params: object) -> TaskRequest:
     """Read a CancelTaskRequest."""
-    return TaskRequest(task_id_in(parsed(params, a2a.CancelTaskRequest()).id))
+    return TaskRequest(task_id_in(_parsed(params, a2a.CancelTaskRequest()).id))
 
 
 def read_subscribe(params: object) -> TaskRequest:
     """Read a SubscribeToTaskRequest."""
-    return TaskRequest(task_id_in(parsed(params, a2a.SubscribeToTaskRequest()).id))
+    return TaskRequest(task_id_in(_parsed(params, a2a.SubscribeToTaskRequest()).id))
+
+
+def read_list(params: object) -> ListRequest:
+    """
+    Read a ListTasksRequest.
+
+    Raises:
+        InvalidRequest: Something is of the wrong kind or out of range; the error names the field.
+
+    """
+    _check_status(params)
+    request = _parsed(params, a2a.ListTasksRequest())
+    size = request.page_size if request.HasField("page_size") else _SIZE
+    if not 1 <= size <= _SIZE_MOST:
+        raise InvalidRequest(f"pageSize must be from 1 to {_SIZE_MOST}", "pageSize")
+    if not _may_be_id(request.context_id):
+        raise InvalidRequest("no context has such an id", "contextId")
+    length = request.history_length if request.HasField("history_length") else None
+    return ListRequest(
+        wanted=Wanted(ContextId(request.context_id) or None, _STATES.get(request.status), _since(request)),
+        size=size,
+        after=token_in(request.page_token) if request.page_token else BEGIN,
+        history_length=_checked_length(length),
+        with_artifacts=request.include_artifacts,
+    )
+
+
+def read_list_query(given: Iterable[tuple[str, Any]]) -> ListRequest:
+    """Read the query of `GET /tasks` (A2A 1.0, 11.5); of what is given twice the last counts."""
+    asked = dict(given)
+    flag = asked.get("includeArtifacts")
+    if flag is not None:
+        asked["includeArtifacts"] = _BOOLEANS.get(flag.lower(), flag)
+    return read_list(asked)
 
 
 def task_id_in(text: str) -> TaskId:
@@ -107,12 +161,12 @@ def task_id_in(text: str) -> TaskId:
     """
     if not text:
         raise InvalidRequest("the id of a task is needed", "id")
-    if not may_be_id(text):
+    if not _may_be_id(text):
         raise TaskNotFound("there is no such task")
     return TaskId(text)
 
 
-def parsed(params: object, message: _M) -> _M:
+def _parsed(params: object, message: _M) -> _M:
     """Read ProtoJSON; unknown fields are ignored (A2A 1.0, 5.7)."""
     if not isinstance(params, Mapping):
         raise InvalidRequest("the parameters must be an object")
@@ -145,26 +199,18 @@ def _check_message(message: a2a.Message) -> None:
 def _check_ids(message: a2a.Message) -> None:
     ids: Mapping[str, str] = {"messageId": message.message_id, "contextId": message.context_id}
     for name, text in ids.items():
-        if text and not may_be_id(text):
+        if text and not _may_be_id(text):
             raise InvalidRequest(f"an id is printable and has at most {_ID_LENGTH} characters", f"message.{name}")
     for task_id in (message.task_id, *message.reference_task_ids):
         if task_id:
             task_id_in(task_id)
 
 
-def may_be_id(text: str) -> bool:
-    """Say whether anything could have this id."""
+def _may_be_id(text: str) -> bool:
     return len(text) <= _ID_LENGTH and text.isprintable()
 
 
-def checked_length(length: int | None) -> int | None:
-    """
-    Give a length of history back.
-
-    Raises:
-        InvalidRequest: It is negative.
-
-    """
+def _checked_length(length: int | None) -> int | None:
     if length is not None and length < 0:
         raise InvalidRequest("historyLength must not be negative", "historyLength")
     return length
@@ -172,3 +218,18 @@ def checked_length(length: int | None) -> int | None:
 
 def _mode(mode: str) -> str:
     return mode.partition(";")[0].strip().lower()
+
+
+def _check_status(params: object) -> None:
+    """Refuse a state that A2A does not know: protobuf would read it as none, and list everything."""
+    given = params.get("status") if isinstance(params, Mapping) else None
+    known = {*a2a.TaskState.keys(), *a2a.TaskState.values()}
+    if given is not None and (isinstance(given, bool) or not isinstance(given, (str, int)) or given not in known):
+        raise InvalidRequest("the status is no TASK_STATE_*", "status")
+
+
+def _since(request: a2a.ListTasksRequest) -> float | None:
+    if not request.HasField("status_timestamp_after"):
+        return None
+    moment = request.status_timestamp_after
+    return float(moment.seconds + moment.nanos / 1e9)

@@ -21,11 +21,14 @@ from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperati
 from .drain import Drain
 from .encode import to_json
 from .errors import MethodNotFound, PushNotificationNotSupported
-from .lists import read_list_query
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import A2A_JSON, Content, Reply
+<<<<<<< HEAD
 from .requests import SendRequest, TaskRequest, read_cancel, read_get, read_json, read_send, read_subscribe
+=======
+from .requests import read_cancel, read_get, read_json, read_list_query, read_send, read_subscribe
+>>>>>>> list
 from .sse import Envelope, EventStream, Feed
 
 _ENVELOPE: Final = Envelope(error=lambda fault: to_json(fault.status))

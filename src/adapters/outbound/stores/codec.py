@@ -96,8 +96,6 @@ _TASK = record(
     failure=_FAILURE,
     pending=ById(_INTERRUPT, key="id"),
     resolved=ById(_RESOLVED, key="request"),
-    waiting=Each(_MESSAGE, into=list),
-    prompted=Perhaps(_MESSAGE),
     accepts=Each(_PLAIN),
 )
 

@@ -10,7 +10,7 @@ from a2a import types as a2a
 from google.protobuf.json_format import ParseDict
 
 from opencode_a2a_server.adapters.inbound.a2a.codec import timestamp
-from opencode_a2a_server.adapters.inbound.a2a.lists import token_in, token_out
+from opencode_a2a_server.adapters.inbound.a2a.page_token import token_in, token_out
 from opencode_a2a_server.app.ports.tasks import Place
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import Principal, TaskId

@@ -1,0 +1,55 @@
+"""Databases of earlier releases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from opencode_a2a_server.adapters.outbound.stores.schema import _config
+from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
+from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
+from opencode_a2a_server.app.ports.tasks import BEGIN, Page, Wanted
+from opencode_a2a_server.domain.ids import Principal, TaskId
+from opencode_a2a_server.domain.state import TaskState
+
+pytestmark = pytest.mark.anyio
+
+ALICE = Principal("alice")
+
+
+async def test_tasks_of_a_release_without_lists_are_listed_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0001")
+        for number, state in enumerate(("completed", "working", "completed")):
+            columns = "(id, principal, context_id, state, created_at, status_at, seq)"
+            values = f"('t-{number}', 'alice', 'c', '{state}', 0, {number}, 1)"
+            connection.execute(text(f"INSERT INTO tasks {columns} VALUES {values}"))  # noqa: S608
+    engine.dispose()
+
+    storage = await SqliteStorage.open(path)
+    everything = await storage.page(ALICE, Wanted(), 2, BEGIN)
+    working = await storage.page(ALICE, Wanted(state=TaskState.WORKING), 2, BEGIN)
+    await storage.close()
+
+    assert (everything.task_ids, everything.total) == (["t-2", "t-1"], 3)
+    assert working == Page([TaskId("t-1")], 1)
+
+
+async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'tasks.db'}")
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "head")
+        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+        command.downgrade(_config(connection), "base")
+        left = connection.execute(text("SELECT name FROM sqlite_master WHERE name NOT LIKE 'alembic%'")).all()
+    engine.dispose()
+
+    assert differences == []
+    assert [name for (name,) in left if not name.startswith("sqlite_")] == []
