@@ -24,11 +24,16 @@ from .errors import MethodNotFound, PushNotificationNotSupported
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import A2A_JSON, Content, Reply
-<<<<<<< HEAD
-from .requests import SendRequest, TaskRequest, read_cancel, read_get, read_json, read_send, read_subscribe
-=======
-from .requests import read_cancel, read_get, read_json, read_list_query, read_send, read_subscribe
->>>>>>> list
+from .requests import (
+    SendRequest,
+    TaskRequest,
+    read_cancel,
+    read_get,
+    read_json,
+    read_list_query,
+    read_send,
+    read_subscribe,
+)
 from .sse import Envelope, EventStream, Feed
 
 _ENVELOPE: Final = Envelope(error=lambda fault: to_json(fault.status))

@@ -20,15 +20,9 @@ from .drain import Drain
 from .encode import to_json
 from .errors import Fault, MalformedCall, MethodNotFound, PushNotificationNotSupported
 from .operations import Operations
-<<<<<<< HEAD
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import EVENTS, Content, Reply
-from .requests import read_cancel, read_get, read_json, read_send, read_subscribe
-=======
-from .parameters import SERVED, AnyRequest, Call, check_media_type, read_call
-from .reply import Content, Reply
 from .requests import read_cancel, read_get, read_json, read_list, read_send, read_subscribe
->>>>>>> list
 from .sse import Envelope, EventStream, Feed
 
 _log = logging.getLogger(__name__)
