@@ -79,17 +79,18 @@ def _part(part: object, place: str) -> Told:
         case {"text": text}:
             return {"text": text, **metadata}
         case {"data": Mapping() as data}:
-            return _data(data if "kind" in part else data.get("data", {}), metadata)
+            wrapped = "kind" not in part and set(data) == {"data"}  # the proto's DataPart
+            return _data(data["data"] if wrapped else data, metadata)
         case {"file": Mapping() as file}:
             return {**_file(file, place), **metadata}
     raise InvalidRequest("a part is of kind text, file or data, and has what it is named after", place)
 
 
-def _data(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Told:
+def _data(data: object, metadata: Mapping[str, Any]) -> Told:
     """Read data; the SDK's 1.0 clients mark what is no object, which 0.3 does not know."""
-    marked = dict(metadata.get("metadata", {}))
-    if marked.pop("data_part_compat", False) and "value" in data:
-        return {"data": data["value"], **({"metadata": marked} if marked else {})}
+    match data, metadata:
+        case {"value": value}, {"metadata": {"data_part_compat": True, **rest}}:
+            return {"data": value, **({"metadata": rest} if rest else {})}
     return {"data": data, **metadata}
 
 
@@ -145,8 +146,7 @@ def _configuration(configuration: object, *, blocking: bool) -> object:
 
 def _push(config: Mapping[str, Any]) -> Told:
     """Rename a PushNotificationConfig; of several schemes the first one counts."""
-    asked = config.get("authentication")
-    if not isinstance(asked, Mapping):
-        return dict(config)
-    schemes = asked.get("schemes") or [""]
-    return {**config, "authentication": {"scheme": schemes[0], "credentials": asked.get("credentials") or ""}}
+    match config.get("authentication"):
+        case {"schemes": [scheme, *_], **more}:
+            return {**config, "authentication": {"scheme": scheme, "credentials": more.get("credentials") or ""}}
+    return dict(config)
