@@ -63,6 +63,7 @@ class Container(containers.DeclarativeContainer):
     agent: providers.Dependency[Agent] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
+    push_configs: providers.Dependency[Any] = providers.Dependency()
 
     pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
     turns = providers.Singleton(
@@ -130,9 +131,10 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
-        journal, bindings = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
+        journal, bindings, push_configs = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
         container.journal.override(providers.Object(journal))
         container.bindings.override(providers.Object(bindings))
+        container.push_configs.override(providers.Object(push_configs))
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
         await stack.enter_async_context(container.watch())
@@ -249,7 +251,7 @@ async def check(settings: Settings) -> list[str]:
         if not readiness.ready:
             problems.append(readiness.remedy)
         try:
-            journal, _ = await stack.enter_async_context(open_stores(settings.database_url, clock))
+            journal, *_ = await stack.enter_async_context(open_stores(settings.database_url, clock))
             if complaint := await journal.probe():
                 problems.append(complaint)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer

@@ -12,12 +12,14 @@ from attrs import define, field
 from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
 from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
+from opencode_a2a_server.adapters.outbound.stores.push_configs import StoredPushConfigs
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding
 
 
@@ -73,6 +75,14 @@ class WatchedStorage:
         """Pass it on."""
         return await self.beneath.find(principal, context_id)
 
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Pass it on."""
+        return await self.beneath.push_configs(task_id)
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Pass it on."""
+        return await self.beneath.outboxes(stopped=stopped)
+
     async def probe(self) -> None:
         """Pass it on."""
         await self.beneath.probe()
@@ -93,6 +103,7 @@ class Life:
 
     journal: LiveJournal
     bindings: StoredBindings
+    push_configs: StoredPushConfigs
     storage: WatchedStorage
 
 
@@ -118,7 +129,7 @@ class Stores:
         try:
             writer = Writer(storage, self.clock, self.pace)
             async with LiveJournal(writer) as journal:
-                yield Life(journal, StoredBindings(writer), storage)
+                yield Life(journal, StoredBindings(writer), StoredPushConfigs(writer), storage)
         finally:
             await storage.close()
 

@@ -23,10 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 
-from . import statements
+from . import push_statements, statements
 from .files import claim, existing
 from .schema import Schema, bring_up, look
 from .statements import Statement, binding_row, snapshot_row, standing_row, task_row
@@ -124,6 +125,7 @@ class SqliteStorage:
             await _write_tasks(pen, batch)
             for binding, at in batch.bindings.values():
                 await pen.run(statements.BIND, binding_row(binding, at))
+            await _write_push(pen, batch)
             await pen.commit([(head.key, seq, at, body) for head, seq, at, body in batch.rows])
 
     async def load(self, task_id: TaskId) -> Stored | None:
@@ -158,6 +160,17 @@ class SqliteStorage:
             return None
         session_id, directory = rows[0]
         return Binding(principal, context_id, Session(SessionId(session_id), Directory(directory)))
+
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Give those of a task."""
+        async with self._reading() as link:
+            return [push_statements.outbox_of(row) for row in await link.run(push_statements.OF_TASK, {"of": task_id})]
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Give those which have stopped, or have not."""
+        wanted = push_statements.STOPPED if stopped else push_statements.LIVE
+        async with self._reading() as link:
+            return [push_statements.outbox_of(row) for row in await link.run(wanted, {"nothing": ""})]
 
     async def probe(self) -> None:
         """Take the lock for writing, and leave it."""
@@ -229,6 +242,16 @@ async def _write_tasks(pen: _Link, batch: Batch) -> None:
             await pen.run(statements.STAND, standing_row(head, standing))
         if standing.snapshot is not None:
             await pen.run(statements.KEEP_SNAPSHOT, snapshot_row(head, standing.snapshot))
+
+
+async def _write_push(pen: _Link, batch: Batch) -> None:
+    for key, outbox in batch.push.items():
+        if outbox is None:
+            await pen.run(push_statements.DELETE, push_statements.this(*key))
+        else:
+            await pen.run(push_statements.SAVE, push_statements.save_row(outbox))
+    for mark in batch.marks.values():
+        await pen.run(push_statements.MARK, push_statements.mark_row(mark))
 
 
 def _engine(path: Path | None) -> AsyncEngine:
