@@ -108,6 +108,8 @@ class CardInfo:
     input_modes: tuple[str, ...] = _TAKEN
     output_modes: tuple[str, ...] = ("text/plain", "application/json")
     max_age: int = 300
+    push: bool = False
+    """Whether notifications are sent."""
 
 
 @frozen
@@ -162,7 +164,7 @@ def agent_card(info: CardInfo) -> a2a.AgentCard:
         ],
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": info.push,
             "extendedAgentCard": False,
             "extensions": [{"uri": uri, **extension} for uri, extension in EXTENSIONS.items()],
         },
