@@ -147,3 +147,14 @@ def test_a_receiver_that_is_not_public_is_refused_unless_it_was_allowed(receiver
     assert answer.status_code == httpx.codes.BAD_REQUEST
     assert answer.json()["error"]["details"][1]["fieldViolations"][0]["field"] == "url"
     assert receiver.attempts == 0
+
+
+def test_where_notifications_are_off_the_card_says_so_and_they_are_refused() -> None:
+    with RunningService(SETTINGS | {"A2A_PUSH_NOTIFICATIONS": "false"}) as service:
+        card = httpx.get(f"{service.url}/.well-known/agent-card.json", trust_env=False).json()
+        answer = httpx.get(
+            f"{service.url}/tasks/x/pushNotificationConfigs", headers=service.headers, trust_env=False
+        ).json()
+
+    assert not card["capabilities"].get("pushNotifications")
+    assert answer["error"]["details"][0]["reason"] == "PUSH_NOTIFICATION_NOT_SUPPORTED"

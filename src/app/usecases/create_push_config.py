@@ -74,11 +74,11 @@ class CreatePushConfig:
 
     async def _keep(self, log: TaskLog, seq: Seq, config: PushConfig) -> PushConfig:
         config = evolve(config, id=config.id or PushConfigId(self.ids.new()))
-        self.deliver.drop(config.task_id, config.id)
         outbox = Outbox.begun(config, seq, self.clock.now())
         for other in await self.configs.of(config.task_id):
             if other.config.id == config.id:
                 outbox = evolve(other, config=config, stopped="")
+        self.deliver.drop(config.task_id, config.id)
         await self.configs.save(outbox)
         if outbox.seq < log.task.seq or not log.task.state.terminal:
             self.deliver.take(outbox)
