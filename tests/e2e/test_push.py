@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -31,12 +32,15 @@ class Receiver:
 
     def __init__(self) -> None:
         self.status = 200
+        self.gate = threading.Event()
+        self.gate.set()
         self.attempts = 0
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.url = ""
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
         self.attempts += 1
+        self.gate.wait(30)
         if self.status == httpx.codes.OK:
             self.got.append((headers, body))
         return self.status
@@ -120,6 +124,25 @@ def test_all_that_comes_of_a_message_is_pushed_signed_and_in_order(receiver: Rec
     ]
     assert "hello" in "".join(texts)
     assert receiver.states[-1] == "TASK_STATE_COMPLETED"
+
+
+def test_a_receiver_that_does_not_answer_holds_up_no_stream(receiver: Receiver) -> None:
+    receiver.gate.clear()
+    body = {
+        "message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hello"}]},
+        "configuration": {"taskPushNotificationConfig": {"url": receiver.url}},
+    }
+    with RunningService(SETTINGS) as service:
+        began = time.monotonic()
+        with service.stream("/message:stream", body) as stream:
+            frames = [frame for _, frame in stream]
+        took = time.monotonic() - began
+        until(lambda: receiver.attempts == 1, what="the first delivery")
+        receiver.gate.set()
+        until(lambda: "TASK_STATE_COMPLETED" in receiver.states, what=f"the end; {service.log}")
+
+    assert frames[-1]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert took < 5
 
 
 def test_what_could_not_be_delivered_is_delivered_after_a_crash(receiver: Receiver) -> None:
