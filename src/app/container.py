@@ -132,9 +132,7 @@ class Container(containers.DeclarativeContainer):
         get_task=providers.Singleton(GetTask, journal=journal),
         cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
-        push=providers.Callable(
-            lambda wanted, push: push if wanted else None, settings.provided.push.enabled, push
-        ),
+        push=providers.Callable(lambda wanted, push: push if wanted else None, settings.provided.push.enabled, push),
     )
     card = providers.Singleton(
         CardInfo,
@@ -177,7 +175,9 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
-        journal, bindings, push_configs = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
+        journal, bindings, push_configs = await stack.enter_async_context(
+            open_stores(settings.database_url, container.clock())
+        )
         container.journal.override(providers.Object(journal))
         container.bindings.override(providers.Object(bindings))
         container.push_configs.override(providers.Object(push_configs))

@@ -101,9 +101,7 @@ def read_subscribe(params: object) -> TaskRequest:
 def push_config_in(asked: a2a.TaskPushNotificationConfig, task_id: TaskId) -> PushConfig:
     """Read a push notification configuration; what it may hold is the domain's business."""
     proof = asked.authentication
-    return PushConfig(
-        push_config_id_in(asked.id), task_id, asked.url, asked.token, proof.scheme, proof.credentials
-    )
+    return PushConfig(push_config_id_in(asked.id), task_id, asked.url, asked.token, proof.scheme, proof.credentials)
 
 
 def push_config_id_in(text: str, *, needed: bool = False) -> PushConfigId:
