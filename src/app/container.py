@@ -8,6 +8,7 @@ objects and wires the rest.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -23,9 +24,13 @@ from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.encode import Encoders
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
+from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
+from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
+from opencode_a2a_server.adapters.outbound.push.webhook import Webhook
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
@@ -35,7 +40,12 @@ from opencode_a2a_server.app.settings import Settings, SettingsError
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
+from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
+from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
+from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
@@ -64,6 +74,8 @@ class Container(containers.DeclarativeContainer):
     agent: providers.Dependency[Agent] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
+    push_configs: providers.Dependency[Any] = providers.Dependency()
+    notifier: providers.Dependency[Any] = providers.Dependency()
 
     pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
     turns = providers.Singleton(
@@ -91,14 +103,46 @@ class Container(containers.DeclarativeContainer):
     watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
     drain = providers.Singleton(Drain)
 
+    deliver = providers.Singleton(
+        DeliverUpdates,
+        journal=journal,
+        configs=push_configs,
+        notifier=notifier,
+        encoders=providers.Singleton(Encoders).provided.of,
+        clock=clock,
+        spread=providers.Object(random.random),
+        pace=providers.Singleton(
+            PushPace, timeout=settings.provided.push.timeout, attempts=settings.provided.push.attempts
+        ),
+    )
+    create_push_config = providers.Singleton(
+        CreatePushConfig,
+        journal=journal,
+        configs=push_configs,
+        notifier=notifier,
+        deliver=deliver,
+        ids=ids,
+        clock=clock,
+        most=settings.provided.push.most,
+    )
+    push = providers.Singleton(
+        PushServices,
+        create=create_push_config,
+        get=providers.Singleton(GetPushConfig, journal=journal, configs=push_configs),
+        list=providers.Singleton(ListPushConfigs, journal=journal, configs=push_configs),
+        delete=providers.Singleton(DeletePushConfig, journal=journal, configs=push_configs, deliver=deliver),
+    )
     services = providers.Singleton(
         Services,
-        send_message=providers.Singleton(SendMessage, accept=accept),
-        stream_message=providers.Singleton(StreamMessage, accept=accept, journal=journal, subscribe=subscribe),
+        send_message=providers.Singleton(SendMessage, accept=accept, notify=create_push_config),
+        stream_message=providers.Singleton(
+            StreamMessage, accept=accept, journal=journal, subscribe=subscribe, notify=create_push_config
+        ),
         get_task=providers.Singleton(GetTask, journal=journal),
         list_tasks=providers.Singleton(ListTasks, journal=journal),
         cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
+        push=providers.Callable(lambda wanted, push: push if wanted else None, settings.provided.push.enabled, push),
     )
     card = providers.Singleton(
         CardInfo,
@@ -108,6 +152,7 @@ class Container(containers.DeclarativeContainer):
         public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,
         to_working=settings.provided.turn.to_working.value,
+        push=settings.provided.push.enabled,
         modified=providers.Callable(lambda clock: clock.now(), clock),
     )
     app = providers.Singleton(
@@ -142,12 +187,21 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
-        journal, bindings = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
+        journal, bindings, push_configs = await stack.enter_async_context(
+            open_stores(settings.database_url, container.clock())
+        )
         container.journal.override(providers.Object(journal))
         container.bindings.override(providers.Object(bindings))
+        container.push_configs.override(providers.Object(push_configs))
+        push = settings.push
+        guard, clock = Guard.of(system_resolve, push.hosts), container.clock()
+        webhook = Webhook.open(guard, clock, patience=push.timeout, secret=push.secret)
+        container.notifier.override(providers.Object(await stack.enter_async_context(webhook)))
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
         await stack.enter_async_context(container.watch())
+        if push.enabled:
+            await stack.enter_async_context(container.deliver())
         turns = await stack.enter_async_context(container.turns())
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
@@ -258,7 +312,7 @@ async def check(settings: Settings) -> list[str]:
         if not readiness.ready:
             problems.append(readiness.remedy)
         try:
-            journal, _ = await stack.enter_async_context(open_stores(settings.database_url, clock))
+            journal, *_ = await stack.enter_async_context(open_stores(settings.database_url, clock))
             if complaint := await journal.probe():
                 problems.append(complaint)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer

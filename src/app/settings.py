@@ -74,6 +74,10 @@ def _positive(value: float | None) -> str:
     return "" if value is None or value > 0 else "must be greater than 0"
 
 
+def _at_least_one(value: int) -> str:
+    return "" if value >= 1 else "must be at least 1"
+
+
 def _port(value: int) -> str:
     return "" if 0 <= value <= 65535 else "must be a port, 0 to 65535"  # noqa: PLR2004
 
@@ -241,6 +245,43 @@ class CardSettings:
 
 
 @frozen
+class PushSettings:
+    """Push notifications."""
+
+    enabled: bool = _setting(
+        "A2A_PUSH_NOTIFICATIONS",
+        "Whether tasks may be followed by push notifications: `true` or `false`.",
+        True,  # noqa: FBT003 - the default
+    )
+    allowed_hosts: str = _setting(
+        "A2A_PUSH_ALLOWED_HOSTS",
+        "Hosts, separated by commas, that notifications may go to wherever they are and without TLS. Others must have "
+        "public addresses only, and https.",
+        "",
+    )
+    secret: Secret | None = _setting(
+        "A2A_PUSH_SECRET", "Key of the signature that notifications bear. Default: they are not signed.", None
+    )
+    most: int = _setting(
+        "A2A_PUSH_MAX_CONFIGS", "Push notification configurations a task may have.", 16, check=_at_least_one
+    )
+    timeout: float = _setting(
+        "A2A_PUSH_TIMEOUT_SECONDS", "Seconds for one attempt to deliver a notification.", 10.0, check=_positive
+    )
+    attempts: int = _setting(
+        "A2A_PUSH_MAX_ATTEMPTS",
+        "Attempts to deliver a notification, with growing pauses; after the last one its configuration stops.",
+        10,
+        check=_at_least_one,
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts allowed."""
+        return tuple(host.strip() for host in self.allowed_hosts.split(",") if host.strip())
+
+
+@frozen
 class LogSettings:
     """What is logged, to standard error."""
 
@@ -268,6 +309,7 @@ class Settings:
     turn: TurnSettings = field(factory=TurnSettings)
     store: StoreSettings = field(factory=StoreSettings)
     card: CardSettings = field(factory=CardSettings)
+    push: PushSettings = field(factory=PushSettings)
     log: LogSettings = field(factory=LogSettings)
     runtime: RuntimeSettings = field(factory=RuntimeSettings)
     environment: Mapping[str, str] = field(factory=dict, repr=False)

@@ -16,3 +16,5 @@ Principal = NewType("Principal", str)
 """Who asks, as authentication named them. Tasks, contexts and sessions belong to one."""
 Seq = NewType("Seq", int)
 """An update's place in its task's journal, from 1 without holes."""
+PushConfigId = NewType("PushConfigId", str)
+"""A push notification configuration's id, unique within its task."""

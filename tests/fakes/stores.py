@@ -12,6 +12,7 @@ from attrs import define, field
 from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
 from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
+from opencode_a2a_server.adapters.outbound.stores.push_configs import StoredPushConfigs
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
@@ -19,6 +20,7 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding
 
 
@@ -78,6 +80,14 @@ class WatchedStorage:
         """Pass it on."""
         return await self.beneath.find(principal, context_id)
 
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Pass it on."""
+        return await self.beneath.push_configs(task_id)
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Pass it on."""
+        return await self.beneath.outboxes(stopped=stopped)
+
     async def probe(self) -> None:
         """Say nothing while no write goes through."""
         await self.gate.wait()
@@ -99,6 +109,7 @@ class Life:
 
     journal: LiveJournal
     bindings: StoredBindings
+    push_configs: StoredPushConfigs
     storage: WatchedStorage
 
 
@@ -125,7 +136,7 @@ class Stores:
             writer = Writer(storage, self.clock, self.pace)
             async with LiveJournal(writer) as journal:
                 try:
-                    yield Life(journal, StoredBindings(writer), storage)
+                    yield Life(journal, StoredBindings(writer), StoredPushConfigs(writer), storage)
                 finally:
                     storage.gate.set()
         finally:

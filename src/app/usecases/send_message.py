@@ -6,9 +6,11 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.journal import TaskLog
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
+from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
 from opencode_a2a_server.app.usecases.subscribe import Subscription
 from opencode_a2a_server.domain.ids import Principal
 from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.push import PushConfig
 
 _WATCH_SECONDS = 0.5
 """How often a waiting sender looks whether the service is about to stop; it then gets the task as it stands."""
@@ -23,14 +25,25 @@ class SendMessage:
     """
 
     accept: AcceptMessage
+    notify: CreatePushConfig | None = None
+    """What keeps a push notification configuration that comes with a message; None if there is nothing to push."""
 
     async def __call__(
-        self, principal: Principal, message: Message, *, return_immediately: bool = False
+        self,
+        principal: Principal,
+        message: Message,
+        *,
+        return_immediately: bool = False,
+        push: PushConfig | None = None,
     ) -> TaskLog | Message:
         """Give the task, or the runtime's bare reply. A caller that goes away does not stop the task."""
+        if push is not None and self.notify is not None:
+            await self.notify.check(principal, message.task_id, push)
         accepted = await self.accept(principal, message)
         if isinstance(accepted, Message):
             return accepted
+        if push is not None and self.notify is not None:
+            await self.notify.keep(accepted.log, accepted.seq, push)
         if return_immediately:
             return accepted.log
         following = Subscription.now(accepted.log, accepted.seq)

@@ -6,10 +6,12 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
+from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
 from opencode_a2a_server.app.usecases.subscribe import Cursor, Subscribe, Subscription
 from opencode_a2a_server.domain.errors import TaskNotFound
 from opencode_a2a_server.domain.ids import Principal
 from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.push import PushConfig
 
 
 @frozen
@@ -24,16 +26,27 @@ class StreamMessage:
     accept: AcceptMessage
     journal: Journal
     subscribe: Subscribe
+    notify: CreatePushConfig | None = None
+    """See `SendMessage`."""
 
     async def __call__(
-        self, principal: Principal, message: Message, cursor: Cursor | None = None
+        self,
+        principal: Principal,
+        message: Message,
+        cursor: Cursor | None = None,
+        *,
+        push: PushConfig | None = None,
     ) -> Subscription | Message:
         """Give the stream, or the runtime's bare reply."""
         if cursor is not None and await self._said_before(principal, message, cursor):
             return await self.subscribe(principal, cursor.task_id, cursor)
+        if push is not None and self.notify is not None:
+            await self.notify.check(principal, message.task_id, push)
         accepted = await self.accept(principal, message)
         if isinstance(accepted, Message):
             return accepted
+        if push is not None and self.notify is not None:
+            await self.notify.keep(accepted.log, accepted.seq, push)
         return Subscription.now(accepted.log, accepted.seq)
 
     async def _said_before(self, principal: Principal, message: Message, cursor: Cursor) -> bool:

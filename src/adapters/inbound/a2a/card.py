@@ -116,6 +116,8 @@ class CardInfo:
     max_age: int = 300
     to_working: str = "reject"
     """What becomes of a message to a task at work: `reject` or `queue`."""
+    push: bool = False
+    """Whether notifications are sent."""
 
 
 @frozen
@@ -173,7 +175,7 @@ def agent_card(info: CardInfo, versions: Sequence[str] = VERSIONS) -> a2a.AgentC
         ],
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": info.push,
             "extendedAgentCard": False,
             "extensions": _extensions(info),
         },

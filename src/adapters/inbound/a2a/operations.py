@@ -12,10 +12,13 @@ from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe, Subscription
 from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.push import PushConfig
 
 from . import encode
+from .errors import PushNotificationNotSupported
 from .page_token import token_out
 from .parameters import Call
+from .push import Push, PushServices
 from .requests import ListRequest, SendRequest, TaskRequest
 from .sse import Feed
 
@@ -30,6 +33,8 @@ class Services:
     list_tasks: ListTasks
     cancel_task: CancelTask
     subscribe: Subscribe
+    push: PushServices | None = None
+    """None if no notifications are sent."""
 
 
 @frozen
@@ -44,12 +49,32 @@ class Operations:
     services: Services
     _encoders: encode.Encoders = field(factory=encode.Encoders, init=False)
 
+    @property
+    def push(self) -> Push:
+        """
+        The operations of push notification configuration (3.1.7 to 3.1.10).
+
+        Raises:
+            PushNotificationNotSupported: There are none.
+
+        """
+        if self.services.push is None:
+            raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
+        return Push(self.services.push)
+
+    def _asked_with(self, request: SendRequest) -> PushConfig | None:
+        """Give the configuration that comes with a message, if there is one and it is of any use."""
+        if request.push is not None:
+            _ = self.push
+        return request.push
+
     async def send(self, call: Call, request: SendRequest) -> bytes:
         """Send a message (3.1.1)."""
         sent = await self.services.send_message(
             call.principal,
             request.message,
             return_immediately=request.return_immediately or not call.awaited,
+            push=self._asked_with(request),
         )
         if isinstance(sent, Message):
             return encode.message_response(sent, shape=call.shape)
@@ -76,7 +101,9 @@ class Operations:
 
     async def stream(self, call: Call, request: SendRequest) -> Feed:
         """Send a message and follow its task (3.1.2)."""
-        streamed = await self.services.stream_message(call.principal, request.message, call.cursor)
+        streamed = await self.services.stream_message(
+            call.principal, request.message, call.cursor, push=self._asked_with(request)
+        )
         if isinstance(streamed, Message):
             return Feed(encode.message_response(streamed, shape=call.shape))
         return await self._opened(call, streamed, request.history_length)

@@ -14,12 +14,13 @@ from google.protobuf.message import Message as ProtobufMessage
 
 from opencode_a2a_server.app.ports.tasks import BEGIN, Place, Wanted
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported, InvalidRequest, TaskNotFound
-from opencode_a2a_server.domain.ids import ContextId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, PushConfigId, TaskId
 from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.push import PushConfig
 from opencode_a2a_server.domain.state import TaskState
 
 from .codec import ROLES_IN, message_in
-from .errors import MalformedJson, PushNotificationNotSupported
+from .errors import MalformedJson
 from .page_token import token_in
 
 _M = TypeVar("_M", bound=ProtobufMessage)
@@ -42,6 +43,8 @@ class SendRequest:
     message: Message
     history_length: int | None = None
     return_immediately: bool = False
+    push: PushConfig | None = None
+    """Who else wants to be told; its task is the message's."""
 
 
 @frozen
@@ -84,36 +87,36 @@ def read_send(params: object) -> SendRequest:
     Raises:
         InvalidRequest: Something is missing or of the wrong kind; the error names the field.
         ContentTypeNotSupported: The client would accept none of our output modes.
-        PushNotificationNotSupported: It asks for push notifications.
 
     """
-    request = _parsed(params, a2a.SendMessageRequest())
+    request = parsed(params, a2a.SendMessageRequest())
     _check_message(request.message)
     asked = request.configuration
-    if asked.HasField("task_push_notification_config"):
-        raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
     if asked.accepted_output_modes and _OUTPUT_MODES.isdisjoint(map(_mode, asked.accepted_output_modes)):
         raise ContentTypeNotSupported("the output is text/plain and application/json; accept at least one of them")
     length = asked.history_length if asked.HasField("history_length") else None
     message = evolve(message_in(request.message), accepts=tuple(map(_mode, asked.accepted_output_modes)))
-    return SendRequest(message, _checked_length(length), asked.return_immediately)
+    push = None
+    if asked.HasField("task_push_notification_config"):
+        push = push_config_in(asked.task_push_notification_config, TaskId(""))
+    return SendRequest(message, _checked_length(length), asked.return_immediately, push)
 
 
 def read_get(params: object) -> TaskRequest:
     """Read a GetTaskRequest."""
-    request = _parsed(params, a2a.GetTaskRequest())
+    request = parsed(params, a2a.GetTaskRequest())
     length = request.history_length if request.HasField("history_length") else None
     return TaskRequest(task_id_in(request.id), _checked_length(length))
 
 
 def read_cancel(params: object) -> TaskRequest:
     """Read a CancelTaskRequest."""
-    return TaskRequest(task_id_in(_parsed(params, a2a.CancelTaskRequest()).id))
+    return TaskRequest(task_id_in(parsed(params, a2a.CancelTaskRequest()).id))
 
 
 def read_subscribe(params: object) -> TaskRequest:
     """Read a SubscribeToTaskRequest."""
-    return TaskRequest(task_id_in(_parsed(params, a2a.SubscribeToTaskRequest()).id))
+    return TaskRequest(task_id_in(parsed(params, a2a.SubscribeToTaskRequest()).id))
 
 
 def read_list(params: object) -> ListRequest:
@@ -125,7 +128,7 @@ def read_list(params: object) -> ListRequest:
 
     """
     _check_status(params)
-    request = _parsed(params, a2a.ListTasksRequest())
+    request = parsed(params, a2a.ListTasksRequest())
     size = request.page_size if request.HasField("page_size") else _SIZE
     if not 1 <= size <= _SIZE_MOST:
         raise InvalidRequest(f"pageSize must be from 1 to {_SIZE_MOST}", "pageSize")
@@ -150,7 +153,20 @@ def read_list_query(given: Iterable[tuple[str, Any]]) -> ListRequest:
     return read_list(asked)
 
 
-def task_id_in(text: str) -> TaskId:
+def push_config_in(asked: a2a.TaskPushNotificationConfig, task_id: TaskId) -> PushConfig:
+    """Read a push notification configuration; what it may hold is the domain's business."""
+    proof = asked.authentication
+    return PushConfig(push_config_id_in(asked.id), task_id, asked.url, asked.token, proof.scheme, proof.credentials)
+
+
+def push_config_id_in(text: str, *, needed: bool = False) -> PushConfigId:
+    """Read a configuration's id; where it is not needed, an empty one is to be made up."""
+    if not _may_be_id(text) or (needed and not text):
+        raise InvalidRequest("the id of a push notification configuration is needed, in printable characters", "id")
+    return PushConfigId(text)
+
+
+def task_id_in(text: str, field: str = "id") -> TaskId:
     """
     Read a task's id.
 
@@ -160,14 +176,14 @@ def task_id_in(text: str) -> TaskId:
 
     """
     if not text:
-        raise InvalidRequest("the id of a task is needed", "id")
+        raise InvalidRequest("the id of a task is needed", field)
     if not _may_be_id(text):
         raise TaskNotFound("there is no such task")
     return TaskId(text)
 
 
-def _parsed(params: object, message: _M) -> _M:
-    """Read ProtoJSON; unknown fields are ignored (A2A 1.0, 5.7)."""
+def parsed(params: object, message: _M) -> _M:
+    """Read ProtoJSON into a message; unknown fields are ignored (A2A 1.0, 5.7)."""
     if not isinstance(params, Mapping):
         raise InvalidRequest("the parameters must be an object")
     try:

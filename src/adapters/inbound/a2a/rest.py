@@ -20,7 +20,7 @@ from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperati
 
 from .drain import Drain
 from .encode import to_json
-from .errors import MethodNotFound, PushNotificationNotSupported
+from .errors import MethodNotFound
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import A2A_JSON, Content, Reply
@@ -57,9 +57,10 @@ class Rest:
             get("/tasks")(self.list_tasks),
             get("/tasks/{ref:str}")(self.get_or_follow),
             post("/tasks/{ref:str}")(self.cancel_or_follow),
-            get([configs, configs + "/{config:str}"])(self.push),
-            post(configs)(self.push),
-            delete(configs + "/{config:str}", status_code=200)(self.push),
+            get(configs)(self.list_push),
+            post(configs)(self.create_push),
+            get(configs + "/{config:str}")(self.get_push),
+            delete(configs + "/{config:str}", status_code=200)(self.delete_push),
             get("/extendedAgentCard")(self.extended_card),
         ]
 
@@ -100,10 +101,25 @@ class Rest:
             call, await self.operations.list(call, read_list_query(request.query_params.multi_items()))
         )
 
-    async def push(self, request: AnyRequest) -> NoReturn:
-        """All of push notification configuration."""
-        self._call(request)
-        raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
+    async def create_push(self, request: AnyRequest, task: FromPath[str]) -> Reply:
+        """`POST /tasks/{id}/pushNotificationConfigs`."""
+        call, push = self._call(request), self.operations.push
+        return self._content(call, await push.create(call, {**await _optional_body(request), "taskId": task}))
+
+    async def list_push(self, request: AnyRequest, task: FromPath[str]) -> Reply:
+        """`GET /tasks/{id}/pushNotificationConfigs`; there is one page always."""
+        call, push = self._call(request), self.operations.push
+        return self._content(call, await push.list(call, {"taskId": task}))
+
+    async def get_push(self, request: AnyRequest, task: FromPath[str], config: FromPath[str]) -> Reply:
+        """`GET /tasks/{id}/pushNotificationConfigs/{config}`."""
+        call, push = self._call(request), self.operations.push
+        return self._content(call, await push.get(call, {"taskId": task, "id": config}))
+
+    async def delete_push(self, request: AnyRequest, task: FromPath[str], config: FromPath[str]) -> Reply:
+        """`DELETE /tasks/{id}/pushNotificationConfigs/{config}`."""
+        call, push = self._call(request), self.operations.push
+        return self._content(call, await push.delete(call, {"taskId": task, "id": config}))
 
     async def extended_card(self) -> NoReturn:
         """`GET /extendedAgentCard`."""

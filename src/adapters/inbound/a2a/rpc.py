@@ -18,7 +18,7 @@ from opencode_a2a_server.domain.errors import UnsupportedOperation
 
 from .drain import Drain
 from .encode import to_json
-from .errors import Fault, MalformedCall, MethodNotFound, PushNotificationNotSupported
+from .errors import Fault, MalformedCall, MethodNotFound
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_call
 from .reply import EVENTS, Content, Reply
@@ -52,8 +52,20 @@ async def _subscribe(operations: Operations, call: Call, params: object) -> Resu
     return await operations.subscribe(call, read_subscribe(params))
 
 
-async def _push(_operations: Operations, _call: Call, _params: object) -> NoReturn:
-    raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
+async def _create_push(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.push.create(call, params)
+
+
+async def _get_push(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.push.get(call, params)
+
+
+async def _list_push(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.push.list(call, params)
+
+
+async def _delete_push(operations: Operations, call: Call, params: object) -> Result:
+    return await operations.push.delete(call, params)
 
 
 async def _list(operations: Operations, call: Call, params: object) -> Result:
@@ -71,10 +83,10 @@ METHODS: Final[Mapping[str, Method]] = {
     "ListTasks": _list,
     "CancelTask": _cancel,
     "SubscribeToTask": _subscribe,
-    "CreateTaskPushNotificationConfig": _push,
-    "GetTaskPushNotificationConfig": _push,
-    "ListTaskPushNotificationConfigs": _push,
-    "DeleteTaskPushNotificationConfig": _push,
+    "CreateTaskPushNotificationConfig": _create_push,
+    "GetTaskPushNotificationConfig": _get_push,
+    "ListTaskPushNotificationConfigs": _list_push,
+    "DeleteTaskPushNotificationConfig": _delete_push,
     "GetExtendedAgentCard": _extended_card,
 }
 """The methods of protocol 1.0."""

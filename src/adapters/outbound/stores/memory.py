@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import define, evolve, field
 
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding
 
 from .order import Order
@@ -28,6 +29,7 @@ class MemoryStorage:
     _tasks: dict[TaskId, _Kept] = field(factory=dict, init=False)
     _order: Order = field(factory=Order, init=False)
     _bindings: dict[tuple[Principal, ContextId], Binding] = field(factory=dict, init=False)
+    _push: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict, init=False)
 
     async def write(self, batch: Batch) -> None:
         """Keep it."""
@@ -43,6 +45,12 @@ class MemoryStorage:
             kept.standing = standing.over(kept.standing)
         for key, (binding, _) in batch.bindings.items():
             self._bindings[key] = binding
+        for push_key, outbox in batch.push.items():
+            if outbox is None:
+                self._push.pop(push_key, None)
+            else:
+                self._push[push_key] = outbox
+        self._push |= {push_key: outbox for push_key, outbox in batch.marks.items() if push_key in self._push}
 
     async def load(self, task_id: TaskId) -> Stored | None:
         """Give a task; its head is a new one, as after a restart."""
@@ -66,8 +74,20 @@ class MemoryStorage:
         """Give a binding."""
         return self._bindings.get((principal, context_id))
 
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Give those of a task."""
+        return _by_age(outbox for outbox in self._push.values() if outbox.config.task_id == task_id)
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Give those which have stopped, or have not."""
+        return _by_age(outbox for outbox in self._push.values() if bool(outbox.stopped) is stopped)
+
     async def probe(self) -> None:
         """Memory takes writes."""
 
     async def close(self) -> None:
         """There is nothing to let go of."""
+
+
+def _by_age(outboxes: Iterable[Outbox]) -> Sequence[Outbox]:
+    return sorted(outboxes, key=lambda outbox: (outbox.created_at, outbox.config.task_id, outbox.config.id))

@@ -13,11 +13,13 @@ from sqlalchemy.exc import ArgumentError
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.push_configs import PushConfigs
 
 from .bindings import StoredBindings
 from .errors import StoreUnusable
 from .journal import LiveJournal
 from .memory import MemoryStorage
+from .push_configs import StoredPushConfigs
 from .sqlite import SqliteStorage
 from .storage import Storage
 from .writer import Pace, Writer
@@ -28,9 +30,9 @@ _SQLITE = ("sqlite", "sqlite+aiosqlite")
 @asynccontextmanager
 async def open_stores(
     url: str | None, clock: Clock, *, pace: Pace | None = None
-) -> AsyncIterator[tuple[Journal, Bindings]]:
+) -> AsyncIterator[tuple[Journal, Bindings, PushConfigs]]:
     """
-    Open the journal and the bindings for as long as the body runs; then what waits is written.
+    Open the journal, the bindings and the push configurations for as long as the body runs; then what waits is written.
 
     None keeps them in memory, as does a SQLite URL without a file.
 
@@ -43,7 +45,7 @@ async def open_stores(
     try:
         writer = Writer(storage, clock, pace or Pace())
         async with LiveJournal(writer) as journal:
-            yield journal, StoredBindings(writer)
+            yield journal, StoredBindings(writer), StoredPushConfigs(writer)
     finally:
         with anyio.CancelScope(shield=True):
             await storage.close()

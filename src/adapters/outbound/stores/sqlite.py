@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -25,10 +25,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 
-from . import listing, statements
+from . import listing, push_statements, statements
 from .files import claim, existing
 from .schema import Schema, bring_up, look
 from .statements import Statement, binding_row, place, snapshot_of, snapshot_row, standing_row, task_row, update_row
@@ -177,6 +178,17 @@ class SqliteStorage:
         session_id, directory = rows[0]
         return Binding(principal, context_id, Session(SessionId(session_id), Directory(directory)))
 
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Give those of a task."""
+        async with self._reading() as link:
+            return [push_statements.outbox_of(row) for row in await link.run(push_statements.OF_TASK, {"of": task_id})]
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Give those which have stopped, or have not."""
+        wanted = push_statements.STOPPED if stopped else push_statements.LIVE
+        async with self._reading() as link:
+            return [push_statements.outbox_of(row) for row in await link.run(wanted, {"nothing": ""})]
+
     async def probe(self) -> None:
         """Take the lock for writing, and leave it."""
         async with self._transaction() as pen:
@@ -254,8 +266,19 @@ def _write(batch: Batch, database: sqlite3.Connection) -> None:
             run(statements.KEEP_SNAPSHOT, snapshot_row(head, standing.snapshot))
     for binding, at in batch.bindings.values():
         run(statements.BIND, binding_row(binding, at))
+    _write_push(batch, run)
     database.executemany(statements.ADD_UPDATE.sql, map(update_row, batch.rows))
     database.commit()
+
+
+def _write_push(batch: Batch, run: Callable[[Statement, Mapping[str, Any]], sqlite3.Cursor]) -> None:
+    for key, outbox in batch.push.items():
+        if outbox is None:
+            run(push_statements.DELETE, push_statements.this(*key))
+        else:
+            run(push_statements.SAVE, push_statements.save_row(outbox))
+    for mark in batch.marks.values():
+        run(push_statements.MARK, push_statements.mark_row(mark))
 
 
 def _engine(path: Path | None) -> AsyncEngine:

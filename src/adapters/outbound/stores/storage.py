@@ -13,7 +13,8 @@ from typing import Protocol, TypeAlias
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding
 from opencode_a2a_server.domain.state import TaskState
 
@@ -70,6 +71,10 @@ class Batch:
     rows: list[Row] = field(factory=list)
     bindings: dict[tuple[Principal, ContextId], tuple[Binding, float]] = field(factory=dict)
     """With the time at which each was made."""
+    push: dict[tuple[TaskId, PushConfigId], Outbox | None] = field(factory=dict)
+    """Configurations to keep, and None for those to forget."""
+    marks: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict)
+    """How far configurations have come, written after `push`; for those that are there."""
 
 
 @frozen
@@ -113,6 +118,14 @@ class Storage(Protocol):
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding, None if there is none."""
+        ...
+
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Give the push notification configurations of a task, oldest first."""
+        ...
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Give all which have stopped, or have not, oldest first."""
         ...
 
     async def probe(self) -> None:

@@ -86,3 +86,20 @@ BINDINGS = Table(
     Column("updated_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
+
+PUSH_CONFIGS = Table(
+    "push_configs",
+    METADATA,
+    Column("task_id", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("url", String, nullable=False),
+    Column("token", String, nullable=False),
+    Column("scheme", String, nullable=False),
+    Column("credentials", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("stopped", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Few and small: a configuration goes with its task, unless it stopped before."""

@@ -20,7 +20,8 @@ from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.domain.errors import InvalidRequest, JournalUnavailable
-from opencode_a2a_server.domain.ids import Seq
+from opencode_a2a_server.domain.ids import PushConfigId, Seq, TaskId
+from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding
 
 from .storage import Batch, Row, Standing, Storage
@@ -134,11 +135,24 @@ class Writer:
         group = self._gathering(self.admit(0, 1))
         group.batch.bindings[binding.principal, binding.context_id] = (binding, self.clock.now())
 
+    def push(self, task_id: TaskId, config_id: PushConfigId, outbox: Outbox | None) -> int:
+        """Have a push configuration written, or with None deleted; gives the number to wait for."""
+        group = self._gathering(self.admit(0, 1))
+        group.batch.push[task_id, config_id] = outbox
+        group.batch.marks.pop((task_id, config_id), None)
+        return group.number
+
+    def mark(self, outbox: Outbox) -> int:
+        """Have it written how far a push configuration has come; gives the number to wait for."""
+        group = self._gathering(self.admit(0, 1))
+        group.batch.marks[outbox.config.task_id, outbox.config.id] = outbox
+        return group.number
+
     def hurry(self) -> None:
         """Do not linger: somebody waits, or there is no room for more."""
         self._haste.set()
 
-    async def written(self) -> None:
+    async def written(self, number: int | None = None) -> None:
         """
         Wait until all that was put so far is written.
 
@@ -148,7 +162,7 @@ class Writer:
         """
         self.hurry()
         try:
-            await self.clock.within(self.pace.patience, self._reached(self._number))
+            await self.clock.within(self.pace.patience, self._reached(self._number if number is None else number))
         except TimeoutError:
             raise self.late() from None
 

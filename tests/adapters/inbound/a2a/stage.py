@@ -6,17 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import httpx
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from litestar import Litestar
 
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.encode import Encoders
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
+from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
+from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
+from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates
+from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
@@ -27,7 +34,10 @@ from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, Task
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
 from tests.fakes.clock import TurnedClock
+from tests.fakes.ids import CountedIds
 from tests.fakes.journal import FakeJournal, FakeLog
+from tests.fakes.notifier import FakeNotifier
+from tests.fakes.push_configs import FakePushConfigs
 
 TOKEN = "let-me-in"  # noqa: S105 - a test's
 PRINCIPAL = Principal("bearer:a3ee786b5707")
@@ -87,6 +97,8 @@ class Stage:
     """Everything a test touches."""
 
     clock: TurnedClock = field(factory=TurnedClock)
+    pushes: bool = False
+    notifier: FakeNotifier = field(factory=FakeNotifier)
     drain: Drain = field(factory=Drain)
     versions: Sequence[str] = VERSIONS
     journal: FakeJournal = field(init=False)
@@ -98,7 +110,7 @@ class Stage:
         self.accept = Accepting(self.journal)
         self.app = create_app(
             self.services(),
-            card=CARD,
+            card=evolve(CARD, push=self.pushes),
             authenticate=BearerTokens.of([TOKEN]),
             drain=self.drain,
             body_limit=4096,
@@ -109,13 +121,27 @@ class Stage:
         """Wire the use cases."""
         accept = cast("AcceptMessage", self.accept)
         subscribe = Subscribe(self.journal)
+        push = self.push() if self.pushes else None
+        notify = push.create if push else None
         return Services(
-            send_message=SendMessage(accept),
-            stream_message=StreamMessage(accept, self.journal, subscribe),
+            send_message=SendMessage(accept, notify),
+            stream_message=StreamMessage(accept, self.journal, subscribe, notify),
             get_task=GetTask(self.journal),
             list_tasks=ListTasks(self.journal),
             cancel_task=CancelTask(self.journal, cast("RunTurns", self.accept.turns)),
             subscribe=subscribe,
+            push=push,
+        )
+
+    def push(self) -> PushServices:
+        """Wire the use cases of push notifications."""
+        journal, configs, notifier, clock = self.journal, FakePushConfigs(), self.notifier, self.clock
+        deliver = DeliverUpdates(journal, configs, notifier, Encoders().of, clock, lambda: 1.0)
+        return PushServices(
+            create=CreatePushConfig(journal, configs, notifier, deliver, CountedIds("config"), clock),
+            get=GetPushConfig(journal, configs),
+            list=ListPushConfigs(journal, configs),
+            delete=DeletePushConfig(journal, configs, deliver),
         )
 
     async def begin(self, task_id: str = "task-1", principal: Principal = PRINCIPAL) -> FakeLog:

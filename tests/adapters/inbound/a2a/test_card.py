@@ -108,10 +108,11 @@ async def test_both_interfaces_answer() -> None:
             assert told["id"] == "task-1"
 
 
-async def test_what_the_card_says_of_capabilities_is_so() -> None:
-    stage = Stage()
+@pytest.mark.parametrize("pushes", [False, True])
+async def test_what_the_card_says_of_capabilities_is_so(pushes: bool) -> None:  # noqa: FBT001 - a parameter
+    stage = Stage(pushes=pushes)
     await stage.begin()
-    card = agent_card(CARD)
+    card = agent_card(evolve(CARD, push=pushes))
 
     listener = await Listener.rpc(stage.app, "SubscribeToTask", {"id": "task-1"})
     push = await stage.rpc("ListTaskPushNotificationConfigs", {"taskId": "task-1"})

@@ -105,3 +105,27 @@ async def test_a_stream_that_the_service_ends_is_an_error(binding: TransportProt
 
         with pytest.raises(Exception, match="about to stop"):
             await reading
+
+
+async def test_push_notifications_are_configured(binding: TransportProtocol) -> None:
+    stage = Stage(pushes=True)
+    await stage.begin()
+    wanted = a2a.TaskPushNotificationConfig(
+        task_id="task-1",
+        url="https://client.example/hook",
+        token="t",  # noqa: S106 - a test's
+        authentication=a2a.AuthenticationInfo(scheme="Bearer", credentials="c"),
+    )
+    async with connected(stage, binding) as client:
+        made = await client.create_task_push_notification_config(wanted)
+        this = {"task_id": "task-1", "id": made.id}
+        got = await client.get_task_push_notification_config(a2a.GetTaskPushNotificationConfigRequest(**this))
+        every = a2a.ListTaskPushNotificationConfigsRequest(task_id="task-1", page_size=10)
+        listed = await client.list_task_push_notification_configs(every)
+        await client.delete_task_push_notification_config(a2a.DeleteTaskPushNotificationConfigRequest(**this))
+        left = await client.list_task_push_notification_configs(every)
+
+    assert got == made
+    assert (made.url, made.authentication.credentials) == (wanted.url, "c")
+    assert list(listed.configs) == [made]
+    assert list(left.configs) == []

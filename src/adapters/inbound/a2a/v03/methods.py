@@ -13,7 +13,7 @@ from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.rpc import Method, Result
 
-from .requests import send_params, task_params
+from .requests import NO_PUSH, sent_params, task_params
 from .shape import JSON
 
 
@@ -28,11 +28,13 @@ async def _extended_card(_operations: Operations, _call: Call, _params: object) 
     raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
 
 
-_push: Final = rpc.METHODS["GetTaskPushNotificationConfig"]
+async def _push(_operations: Operations, _call: Call, _params: object) -> NoReturn:
+    raise NO_PUSH
+
 
 METHODS: Final[Mapping[str, Method]] = {
-    "message/send": _renamed(rpc.METHODS["SendMessage"], send_params),
-    "message/stream": _renamed(rpc.METHODS["SendStreamingMessage"], send_params),
+    "message/send": _renamed(rpc.METHODS["SendMessage"], sent_params),
+    "message/stream": _renamed(rpc.METHODS["SendStreamingMessage"], sent_params),
     "tasks/get": _renamed(rpc.METHODS["GetTask"], task_params),
     "tasks/cancel": _renamed(rpc.METHODS["CancelTask"], task_params),
     "tasks/resubscribe": _renamed(rpc.METHODS["SubscribeToTask"], task_params),

@@ -12,6 +12,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
+from opencode_a2a_server.adapters.inbound.a2a.errors import PushNotificationNotSupported
 from opencode_a2a_server.adapters.inbound.a2a.requests import SendRequest, read_send
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.domain.errors import InvalidRequest
@@ -24,6 +25,11 @@ _ROLES: Final[Mapping[str, str]] = {
 }
 _NO_LIMIT: Final = (0, "0", None)
 """What `historyLength` is to the SDKs of 0.3 when all of the history is wanted."""
+
+
+NO_PUSH: Final = PushNotificationNotSupported(
+    "push notifications are told in the words of protocol 1.0 and configured over it; stream, resubscribe or poll"
+)
 
 
 def send_params(params: object) -> object:
@@ -53,9 +59,24 @@ def task_params(params: object) -> object:
     return {name: value for name, value in params.items() if name != "historyLength" or value not in _NO_LIMIT}
 
 
+def sent_params(params: object) -> object:
+    """
+    Rename as `send_params` does, and refuse what would be told in 1.0's words.
+
+    Raises:
+        PushNotificationNotSupported: It asks for notifications.
+
+    """
+    renamed = send_params(params)
+    configuration = renamed.get("configuration") if isinstance(renamed, Mapping) else None
+    if isinstance(configuration, Mapping) and "taskPushNotificationConfig" in configuration:
+        raise NO_PUSH
+    return renamed
+
+
 def read_send_0_3(params: object) -> SendRequest:
-    """Read what `send_params` renames."""
-    return read_send(send_params(params))
+    """Read what `sent_params` renames."""
+    return read_send(sent_params(params))
 
 
 def _message(message: Mapping[str, Any]) -> Told:

@@ -23,7 +23,7 @@ from opencode_a2a_server.adapters.inbound.a2a.rest import Rest
 from opencode_a2a_server.adapters.inbound.a2a.sse import Envelope
 from opencode_a2a_server.domain.errors import UnsupportedOperation
 
-from .requests import read_send_0_3, task_params
+from .requests import NO_PUSH, read_send_0_3, task_params
 from .shape import PROTO, VERSION
 
 PREFIX: Final = "/v1"
@@ -55,6 +55,11 @@ class RestV03(Rest):
         """`GET /v1/tasks`: the text of 0.3 names it and gives it no shape; 1.0 has one."""
         self._call(request)
         raise UnsupportedOperation("tasks are listed by protocol 1.0: GET /tasks, or ListTasks")
+
+    async def push(self, request: AnyRequest) -> NoReturn:
+        """All of push notification configuration."""
+        self._call(request)
+        raise NO_PUSH
 
     async def extended_card(self) -> NoReturn:
         """`GET /v1/card`."""

@@ -1,0 +1,1 @@
+"""Notifications by webhook: only to addresses that may be called."""

@@ -1,0 +1,34 @@
+"""Get a push notification configuration."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.push_configs import PushConfigs
+from opencode_a2a_server.app.usecases.tasks import owned
+from opencode_a2a_server.domain.errors import TaskNotFound
+from opencode_a2a_server.domain.ids import Principal, PushConfigId, TaskId
+from opencode_a2a_server.domain.push import PushConfig
+
+
+@frozen
+class GetPushConfig:
+    """
+    Get a push notification configuration (A2A 1.0, 3.1.8).
+
+    Raises:
+        TaskNotFound: This principal has no such task, or the task no such configuration.
+
+    """
+
+    journal: Journal
+    configs: PushConfigs
+
+    async def __call__(self, principal: Principal, task_id: TaskId, config_id: PushConfigId) -> PushConfig:
+        """Give it."""
+        await owned(self.journal, principal, task_id)
+        for outbox in await self.configs.of(task_id):
+            if outbox.config.id == config_id:
+                return outbox.config
+        raise TaskNotFound(f"task {task_id} has no such push notification configuration")

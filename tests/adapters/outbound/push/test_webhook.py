@@ -1,0 +1,227 @@
+"""Notifications on their way."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
+from opencode_a2a_server.adapters.outbound.push.webhook import Webhook
+from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
+from opencode_a2a_server.app.ports.notifier import Undelivered
+from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.ids import PushConfigId, TaskId
+from opencode_a2a_server.domain.push import PushConfig
+from tests.fakes.clock import TurnedClock
+
+pytestmark = pytest.mark.anyio
+
+PUBLIC = "93.184.216.34"
+BODY = b'{"statusUpdate":{}}'
+
+
+def config(url: str = "https://client.example:8443/hook?x=1") -> PushConfig:
+    return PushConfig(PushConfigId("c"), TaskId("t"), url, "my-token", "Bearer", "my-credentials")
+
+
+class Receiver:
+    """A receiver and the names by which it is found; each look-up gives the next of `addresses`, then the last."""
+
+    def __init__(
+        self, *addresses: Sequence[str], answer: Callable[[httpx.Request], httpx.Response] | None = None
+    ) -> None:
+        self.addresses = list(addresses) or [[PUBLIC]]
+        self.requests: list[httpx.Request] = []
+        self.answer = answer or (lambda _: httpx.Response(202))
+        self.webhook = Webhook(
+            Guard.of(self.resolve, ["localhost"]),
+            TurnedClock(),
+            httpx.MockTransport(self.receive),
+            secret="secret",  # noqa: S106 - a test's
+        )
+
+    async def resolve(self, _host: str, _port: int) -> Sequence[str]:
+        return self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
+
+    def receive(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self.answer(request)
+
+
+async def test_a_notification_says_what_it_is_and_who_sent_it() -> None:
+    receiver = Receiver()
+
+    await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    (request,) = receiver.requests
+    assert (request.method, request.content) == ("POST", BODY)
+    assert request.headers["content-type"] == "application/a2a+json"
+    assert request.headers["x-a2a-notification-token"] == "my-token"
+    assert request.headers["authorization"] == "Bearer my-credentials"
+    assert request.headers["x-a2a-notification-id"] == "t:7"
+
+
+async def test_the_signature_covers_time_and_body() -> None:
+    receiver = Receiver()
+
+    await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    said = dict(part.split("=") for part in receiver.requests[0].headers["x-a2a-signature"].split(","))
+    assert said == {"t": "1700000000", "v1": hmac.new(b"secret", b"1700000000." + BODY, sha256).hexdigest()}
+
+
+async def test_the_address_that_was_checked_is_called_under_the_name_of_its_host() -> None:
+    receiver = Receiver()
+
+    await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    (request,) = receiver.requests
+    assert str(request.url) == f"https://{PUBLIC}:8443/hook?x=1"
+    assert request.headers["host"] == "client.example:8443"
+    assert request.extensions["sni_hostname"] == "client.example"
+
+
+async def test_a_name_that_leads_inside_later_is_not_followed() -> None:
+    receiver = Receiver([PUBLIC], ["127.0.0.1"])
+
+    await receiver.webhook.check(config())
+    with pytest.raises(Undelivered) as told:
+        await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    assert told.value.final
+    assert receiver.requests == []
+
+
+async def test_a_name_is_looked_up_once_for_a_delivery() -> None:
+    receiver = Receiver([PUBLIC], ["127.0.0.1"])
+
+    await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    assert receiver.requests[0].url.host == PUBLIC
+
+
+@pytest.mark.parametrize("url", ["https://inside.example/", "http://public.example/", "https://a:b@public.example/"])
+async def test_what_is_not_called_is_refused_when_it_is_asked_for(url: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await Receiver(["10.0.0.1"]).webhook.check(config(url))
+
+
+async def test_a_host_that_is_not_found_yet_is_taken() -> None:
+    await Receiver([]).webhook.check(config())
+
+
+@pytest.mark.parametrize(("status", "final"), [(302, False), (404, False), (410, True), (503, False)])
+async def test_any_answer_but_success_is_a_failure_and_redirects_are_not_followed(status: int, final: bool) -> None:  # noqa: FBT001
+    receiver = Receiver(answer=lambda _: httpx.Response(status, headers={"location": "http://127.0.0.1/"}))
+
+    with pytest.raises(Undelivered) as told:
+        await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    assert told.value.final is final
+    assert len(receiver.requests) == 1
+
+
+async def test_an_address_that_cannot_be_reached_lets_the_next_one_try() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host != PUBLIC:
+            raise httpx.ConnectError("unreachable")
+        return httpx.Response(204)
+
+    receiver = Receiver(["2606:2800:220:1:248:1893:25c8:1946", PUBLIC], answer=answer)
+
+    await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    assert len(receiver.requests) == 2
+
+
+async def test_a_receiver_that_breaks_off_is_a_failure_worth_another_try() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("reset")
+
+    with pytest.raises(Undelivered, match="reset") as told:
+        await Receiver(answer=answer).webhook.deliver(config(), "t:7", BODY)
+
+    assert not told.value.final
+
+
+async def test_a_host_that_is_no_longer_allowed_is_given_up() -> None:
+    with pytest.raises(Undelivered) as told:
+        await Receiver().webhook.deliver(config("http://once-allowed.example/"), "t:7", BODY)
+
+    assert told.value.final
+
+
+async def test_nobody_there_is_a_failure() -> None:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://localhost:{free.getsockname()[1]}/"
+        async with Webhook.open(Guard.of(system_resolve, ["localhost"]), TurnedClock()) as webhook:
+            with pytest.raises(Undelivered, match="cannot be reached"):
+                await webhook.deliver(config(url), "t:7", BODY)
+
+
+def certificate(folder: Path, host: str) -> Path:
+    """Make a certificate for a host, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"{host}.pem"
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(made.public_bytes(Encoding.PEM) + plain)
+    return path
+
+
+@asynccontextmanager
+async def serving(pem: Path, heard: list[bytes]) -> AsyncIterator[int]:
+    """Take requests over TLS on loopback; gives the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(("named", "trusted"), [("client.example", True), ("other.example", False)])
+async def test_the_certificate_must_be_the_host_s_not_the_address_s(tmp_path: Path, named: str, trusted: bool) -> None:  # noqa: FBT001
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    pem = certificate(tmp_path, named)
+    heard: list[bytes] = []
+    guard = Guard.of(resolve, ["client.example"])
+    verify = ssl.create_default_context(cafile=str(pem))
+    async with serving(pem, heard) as port, Webhook.open(guard, SystemClock(), verify=verify) as webhook:
+        try:
+            await webhook.deliver(config(f"https://client.example:{port}/hook"), "t:7", BODY)
+        except Undelivered as error:
+            assert not trusted, error  # noqa: PT017 - either is expected once
+
+    assert bool(heard) is trusted

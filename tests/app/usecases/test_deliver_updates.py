@@ -1,0 +1,301 @@
+"""Notifications: all of a task's updates, in order, whatever the receiver does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from attrs import define
+
+from opencode_a2a_server.app.ports.journal import TaskLog
+from opencode_a2a_server.app.ports.notifier import Undelivered
+from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
+from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
+from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
+from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
+from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
+from opencode_a2a_server.domain.errors import InvalidRequest, TaskNotFound
+from opencode_a2a_server.domain.ids import (
+    ArtifactId,
+    ContextId,
+    MessageId,
+    Principal,
+    PushConfigId,
+    Seq,
+    SessionId,
+    TaskId,
+)
+from opencode_a2a_server.domain.message import Message, Role, TextPart
+from opencode_a2a_server.domain.push import PushConfig
+from opencode_a2a_server.domain.session import Directory, Session
+from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.task import Task
+from opencode_a2a_server.domain.updates import (
+    ArtifactTold,
+    BlockKind,
+    Entry,
+    MessageReceived,
+    StatusChanged,
+    TaskSubmitted,
+    TextAppended,
+    TurnStarted,
+)
+from tests.fakes.clock import TurnedClock
+from tests.fakes.ids import CountedIds
+from tests.fakes.notifier import FakeNotifier
+from tests.fakes.stores import KINDS, Life, Stores
+
+pytestmark = pytest.mark.anyio
+
+ALICE, BOB, TASK, TEXT = Principal("alice"), Principal("bob"), TaskId("task-1"), ArtifactId("prt_1")
+SAID = Message(MessageId("m-1"), Role.USER, (TextPart("hello"),))
+STARTED = TurnStarted(Session(SessionId("ses_1"), Directory("/work")), MessageId("msg_1"))
+TOLD = ArtifactTold(TEXT, BlockKind.TEXT, (TextPart(""),))
+COMPLETED = StatusChanged(TaskState.COMPLETED)
+
+
+def encoders(_task: Task) -> Callable[[Entry], bytes]:
+    """Encode a text as itself, a message as nothing and anything else as its kind."""
+
+    def encode(entry: Entry) -> bytes:
+        update = entry.update
+        if isinstance(update, MessageReceived):
+            return b""
+        return update.text.encode() if isinstance(update, TextAppended) else type(update).__name__.encode()
+
+    return encode
+
+
+@define(eq=False)
+class House:
+    life: Life
+    clock: TurnedClock
+    notifier: FakeNotifier
+    deliver: DeliverUpdates
+    create: CreatePushConfig
+    delete: DeletePushConfig
+    get: GetPushConfig
+    listed: ListPushConfigs
+
+    async def begin(self) -> TaskLog:
+        log = await self.life.journal.create(TASK, TaskSubmitted(ContextId("context"), ALICE, SAID))
+        await log.durable()
+        return log
+
+    @property
+    def bodies(self) -> list[str]:
+        return [body.decode() for _, _, body in self.notifier.got]
+
+
+@asynccontextmanager
+async def living(stores: Stores, notifier: FakeNotifier) -> AsyncIterator[House]:
+    clock = stores.clock
+    assert isinstance(clock, TurnedClock)
+    async with stores.live() as life:
+        journal, configs = life.journal, life.push_configs
+        deliver = DeliverUpdates(journal, configs, notifier, encoders, clock, lambda: 1.0, PushPace(gather=0))
+        async with deliver:
+            yield House(
+                life,
+                clock,
+                notifier,
+                deliver,
+                CreatePushConfig(journal, configs, notifier, deliver, CountedIds("c"), clock, most=2),
+                DeletePushConfig(journal, configs, deliver),
+                GetPushConfig(journal, configs),
+                ListPushConfigs(journal, configs),
+            )
+
+
+@pytest.fixture(params=KINDS)
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    return Stores(TurnedClock(), request.param, tmp_path)
+
+
+@pytest.fixture
+async def house(tmp_path: Path, anyio_backend: str) -> AsyncIterator[House]:
+    async with living(Stores(TurnedClock(), "memory", tmp_path), FakeNotifier()) as house:
+        yield house
+
+
+async def until(house: House, seen: Callable[[], bool]) -> None:
+    """Wait for what the database's own threads have a part in."""
+    for _ in range(1000):
+        await house.clock.turn(0.001)
+        if seen():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it was not seen")
+
+
+def wanted(name: str = "", url: str = "https://client.example/") -> PushConfig:
+    return PushConfig(PushConfigId(name), TASK, url)
+
+
+async def test_updates_arrive_in_order_and_the_configuration_ends_with_the_task(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+
+    for update in (STARTED, MessageReceived(SAID), TOLD, TextAppended(TEXT, "Hi", last=True), COMPLETED):
+        log.append([update])
+        await house.clock.turn(0.1)
+
+    assert house.bodies == ["TurnStarted", "ArtifactTold", "Hi", "StatusChanged"]
+    assert [name for _, name, _ in house.notifier.got] == ["task-1:2", "task-1:4", "task-1:5", "task-1:6"]
+    assert await house.listed(ALICE, TASK) == []
+    assert house.deliver.active == 0
+
+
+async def test_pieces_of_a_text_that_wait_together_are_one(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+
+    log.append([STARTED, TOLD, TextAppended(TEXT, "On"), TextAppended(TEXT, "ce"), TextAppended(TEXT, "", last=True)])
+    await house.clock.turn(0.1)
+
+    assert house.bodies == ["TurnStarted", "ArtifactTold", "Once"]
+    assert house.notifier.got[-1][1] == "task-1:6"
+
+
+async def test_what_fails_is_tried_again_later_and_later(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+    house.notifier.faults += [Undelivered("503")] * 3
+
+    log.append([STARTED, COMPLETED])
+    await house.clock.turn(2.9)
+    attempts = len(house.notifier.attempts)
+    await house.clock.turn(4.2)
+
+    assert attempts == 2
+    assert house.bodies == ["TurnStarted", "StatusChanged"]
+
+
+async def test_a_receiver_that_goes_on_failing_is_given_up_and_can_be_taken_up_again(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted("mine"))
+    house.notifier.faults += [Undelivered("503")] * 10
+
+    log.append([STARTED, COMPLETED])
+    await house.clock.turn(3600)
+    (dead,) = await house.life.push_configs.stopped()
+    await house.create(ALICE, wanted("mine"))
+    await house.clock.turn(1)
+
+    assert (dead.seq, dead.stopped) == (1, "10 attempts failed, the last one: 503")
+    assert house.bodies == ["TurnStarted", "StatusChanged"]
+    assert await house.life.push_configs.stopped() == []
+
+
+async def test_what_is_not_worth_another_try_gets_none(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+    house.notifier.faults.append(Undelivered("410", final=True))
+
+    log.append([STARTED])
+    await house.clock.turn(3600)
+
+    assert house.notifier.attempts == ["task-1:2"]
+    assert [dead.stopped for dead in await house.life.push_configs.stopped()] == ["410"]
+
+
+async def test_a_receiver_that_hangs_holds_up_neither_the_task_nor_other_receivers(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted("dead"))
+    house.notifier.hangs = True
+    log.append([STARTED])
+    await house.clock.turn(0.1)
+    house.notifier.hangs = False
+    await house.create(ALICE, wanted("alive"))
+
+    reader = log.read(Seq(0))
+    log.append([COMPLETED])
+    await house.clock.turn(0.1)
+
+    assert [entry.seq for entry in await reader.next()] == [1, 2, 3]
+    assert [(who, body) for who, _, body in house.notifier.got] == [("alive", b"StatusChanged")]
+
+
+async def test_after_a_crash_the_same_delivery_is_made_again_and_then_the_rest(stores: Stores) -> None:
+    notifier = FakeNotifier()
+    async with living(stores, notifier) as house:
+        log = await house.begin()
+        await house.create(ALICE, wanted())
+        log.append([STARTED, TOLD])
+        await until(house, lambda: len(notifier.got) == 2)
+        notifier.hangs = True
+        log.append([TextAppended(TEXT, "On"), TextAppended(TEXT, "ce")])
+        await until(house, lambda: notifier.attempts[-1] == "task-1:5")
+        log.append([TextAppended(TEXT, " more"), COMPLETED])
+    notifier.hangs = False
+
+    async with living(stores, notifier) as house:
+        await until(house, lambda: house.deliver.active == 0)
+
+    assert notifier.attempts == ["task-1:2", "task-1:3", "task-1:5", "task-1:5", "task-1:6", "task-1:7"]
+    assert [body.decode() for _, _, body in notifier.got][2:] == ["Once", " more", "StatusChanged"]
+
+
+async def test_after_deletion_nothing_more_is_sent(house: House) -> None:
+    log = await house.begin()
+    made = await house.create(ALICE, wanted())
+
+    await house.delete(ALICE, TASK, made.id)
+    await house.delete(ALICE, TASK, made.id)
+    log.append([STARTED, COMPLETED])
+    await house.clock.turn(1)
+
+    assert house.notifier.attempts == []
+    assert await house.listed(ALICE, TASK) == []
+
+
+async def test_a_task_has_a_bounded_number_of_configurations(house: House) -> None:
+    await house.begin()
+    first = await house.create(ALICE, wanted())
+    await house.create(ALICE, wanted())
+
+    with pytest.raises(InvalidRequest, match="at most 2"):
+        await house.create(ALICE, wanted())
+    again = await house.create(ALICE, wanted(first.id, "https://other.example/"))
+
+    assert (await house.get(ALICE, TASK, first.id)) == again
+    assert len(await house.listed(ALICE, TASK)) == 2
+
+
+async def test_others_find_no_task_and_no_configuration(house: House) -> None:
+    await house.begin()
+    made = await house.create(ALICE, wanted())
+
+    for call in (
+        house.create(BOB, wanted()),
+        house.get(BOB, TASK, made.id),
+        house.listed(BOB, TASK),
+        house.delete(BOB, TASK, made.id),
+        house.get(ALICE, TASK, PushConfigId("another")),
+    ):
+        with pytest.raises(TaskNotFound):
+            await call
+
+
+async def test_a_url_that_is_never_called_is_refused(house: House) -> None:
+    await house.begin()
+    house.notifier.forbidden = "internal"
+
+    with pytest.raises(InvalidRequest):
+        await house.create(ALICE, wanted(url="https://internal/"))
+
+    assert await house.listed(ALICE, TASK) == []
+
+
+async def test_a_task_that_has_ended_takes_one_which_is_told_nothing(house: House) -> None:
+    log = await house.begin()
+    log.append([STARTED, COMPLETED])
+
+    made = await house.create(ALICE, wanted())
+    await house.clock.turn(1)
+
+    assert await house.get(ALICE, TASK, made.id) == made
+    assert house.notifier.attempts == []
