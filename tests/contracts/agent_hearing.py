@@ -249,18 +249,16 @@ class HearingContract:
 
         assert (readiness.ready, readiness.remedy) == (True, "")
 
+    @pytest.mark.out_of_reach
     async def test_a_runtime_out_of_reach_says_what_to_do_and_raises_nothing(self, harness: AgentHarness) -> None:
-        if not harness.can_be_down:
-            pytest.skip("the runtime is always there")
         async with harness.down():
             readiness = await harness.agent.probe()
 
         assert not readiness.ready
         assert readiness.remedy
 
+    @pytest.mark.out_of_reach
     async def test_calls_to_a_runtime_out_of_reach_are_worth_another_try(self, harness: AgentHarness) -> None:
-        if not harness.can_be_down:
-            pytest.skip("the runtime is always there")
         message = harness.message(Say("hello"))
         session = await harness.agent.open_session("")
         async with listening(harness.agent, session, message) as turn:
