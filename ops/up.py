@@ -41,7 +41,8 @@ def main() -> int:
     parser.add_argument("--host", default=os.environ.get("A2A_HOST", "127.0.0.1"), help="address to listen on")
     parser.add_argument("--port", type=int, default=int(os.environ.get("A2A_PORT", "0")), help="default: 8000 if free")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background jobs are born deaf to it
+        signal.signal(ending, signal.default_int_handler)
     started: list[subprocess.Popen[bytes]] = []
     try:
         serve(chosen.host, chosen.port or free_port(8000), started)
