@@ -39,7 +39,7 @@ _ROW_BYTES = 128
 class Pace:
     """How eager and how patient the writer is: in seconds, and the backlog in bytes."""
 
-    linger: float = 0.004
+    linger: float = 0.002
     """At least this long from one transaction to the next, unless it is full or somebody waits for it."""
     patience: float = 5.0
     """For a transaction, before who waits for it is told that the journal is unavailable."""
