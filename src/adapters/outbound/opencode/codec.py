@@ -89,11 +89,15 @@ def decode_frame(data: bytes) -> Frame | None:
         return frame
     # Before the envelope's payload there are only strings, in which its quotes would be escaped: no text can fake it.
     head = _HEAD.search(data)
-    return None if head is not None and head[1] not in _EVENTS else _decode_event(data)
+    if head is not None and (head[1] not in _EVENTS or (head[1] == b"session.status" and _BUSY in data)):
+        return None
+    return _decode_event(data)
 
 
 _HEAD = re.compile(rb'"payload":\{(?:"id":"[^"]*",)?"type":"([^"]*)"')
 _DELTA = b'"type":"message.part.delta"'
+_BUSY = b'"status":{"type":"busy"}'
+"""Each step says it twice, and nobody needs to hear it: work shows in what it tells."""
 
 
 class _DeltaProperties(msgspec.Struct, gc=False):

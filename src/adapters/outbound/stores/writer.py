@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 _FULL_ROWS = 8192
 _FULL_BYTES = 4 * 1024 * 1024
 """A transaction takes no more once it has this much."""
+_BRIEF = 0.006
+"""Seconds of lingering that are not worth hurrying for."""
 _ROW_BYTES = 128
 """What a row which waits takes besides its body, about."""
 
@@ -39,8 +41,12 @@ _ROW_BYTES = 128
 class Pace:
     """How eager and how patient the writer is: in seconds, and the backlog in bytes."""
 
-    linger: float = 0.002
-    """At least this long from one transaction to the next, unless it is full or somebody waits for it."""
+    linger: float = 0.006
+    """
+    At least this long from one transaction to the next, unless it is full or somebody waits for it.
+
+    Who waits shares a brief linger: many short tasks at once then cost half as many transactions.
+    """
     patience: float = 5.0
     """For a transaction, before who waits for it is told that the journal is unavailable."""
     retry: float = 0.05
@@ -150,7 +156,8 @@ class Writer:
 
     def hurry(self) -> None:
         """Do not linger: somebody waits, or there is no room for more."""
-        self._haste.set()
+        if self.pace.linger > _BRIEF:
+            self._haste.set()
 
     async def written(self, number: int | None = None) -> None:
         """

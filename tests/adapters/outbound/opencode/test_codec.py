@@ -100,7 +100,7 @@ def part(**fields: Any) -> Telling | None:
             SessionOpened(SES, SessionId("ses_0")),
         ),
         ("session.deleted", {"info": {"id": "ses_1", "directory": "/w"}}, SessionGone(SES)),
-        ("session.status", {"sessionID": "ses_1", "status": {"type": "busy"}}, SessionBusy(SES)),
+        ("session.status", {"sessionID": "ses_1", "status": {"type": "busy", "since": 1}}, SessionBusy(SES)),
         ("session.status", {"sessionID": "ses_1", "status": {"type": "idle"}}, SessionIdle(SES)),
         (
             "session.status",
@@ -459,6 +459,12 @@ def test_messages_are_retold_in_order_without_the_users_words() -> None:
 def test_what_waits_for_an_answer_is_listed() -> None:
     assert decode_permissions(as_json([ASKED])) == [PERMISSION]
     assert decode_questions(as_json([QUESTIONED])) == [QUESTION]
+
+
+def test_that_a_session_works_is_passed_over() -> None:
+    busy = {"payload": {"id": "evt_1", "type": "session.status", "properties": {"status": {"type": "busy"}}}}
+
+    assert decode_frame(as_json(busy)) is None
 
 
 def test_a_session_that_waits_to_try_again_is_busy() -> None:
