@@ -122,10 +122,15 @@ def find_opencode() -> str:
 
 
 def start(command: list[str], settings: dict[str, str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
-    """Start a process in a group of its own, so that Ctrl-C reaches us alone and the order of the end is ours."""
+    """
+    Start a process in a group of its own, so that Ctrl-C reaches us alone and the order of the end is ours.
+
+    OpenCode, the quiet one, gets none of the service's variables: its shell tool shows its environment to the agent.
+    """
     output = subprocess.DEVNULL if quiet else None
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("A2A_") or not quiet}
     return subprocess.Popen(
-        command, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=output, start_new_session=True
+        command, env=inherited | settings, stdin=subprocess.DEVNULL, stdout=output, start_new_session=True
     )
 
 

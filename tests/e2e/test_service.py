@@ -530,6 +530,19 @@ async def test_a_password_that_is_right_is_used(
         assert said(fold(await send(client, asking("[[say let in]]")))).strip() == "let in"
 
 
+async def test_the_agents_shell_sees_opencodes_password_but_nothing_of_the_service(
+    start_opencode: Callable[..., RealOpenCode], start_service: Callable[..., RunningService]
+) -> None:
+    opencode = start_opencode(secured=True)
+    service = start_service(opencode)
+    async with client_of(service) as client:
+        task = fold(await send(client, asking("[[bash env]]")))
+
+    shown = tools(task)[0]["output"]
+    assert opencode.password in shown  # as OpenCode 1.18 is; the README warns of it
+    assert service.token not in shown
+
+
 def text_of(frames: list[tuple[str, dict[str, Any]]]) -> str:
     """Fold the text of a stream's frames."""
     texts: dict[str, str] = {}
