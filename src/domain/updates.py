@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from attrs import define, field, frozen
 
 from .events import Failure
-from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId, TaskId
+from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId
 from .interrupt import Interrupt
 from .message import Message, Part
 from .session import Session
@@ -159,11 +159,3 @@ class Entry:
     at: float
     update: Update
     encodings: dict[str, Any] = field(factory=dict, eq=False, repr=False)
-
-
-@frozen
-class TaskKey:
-    """What each encoding of an update names beside it."""
-
-    task_id: TaskId
-    context_id: ContextId

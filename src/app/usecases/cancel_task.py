@@ -6,13 +6,11 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
-from opencode_a2a_server.app.usecases.tasks import owned
+from opencode_a2a_server.app.usecases.tasks import LOOK_SECONDS, owned
 from opencode_a2a_server.domain.errors import TaskNotCancelable
 from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import CancelRequested, StatusChanged
-
-_WATCH_SECONDS = 0.5
 
 
 @frozen
@@ -43,7 +41,7 @@ class CancelTask:
             log.append([StatusChanged(TaskState.CANCELED)])
         reader = log.read(task.seq)
         while not (log.task.state.terminal or self.turns.stopping):
-            await reader.next(_WATCH_SECONDS)
+            await reader.next(LOOK_SECONDS)
         state = log.task.state
         if state.terminal:
             await log.durable()

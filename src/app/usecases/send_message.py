@@ -8,12 +8,10 @@ from opencode_a2a_server.app.ports.journal import TaskLog
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
 from opencode_a2a_server.app.usecases.subscribe import Subscription
+from opencode_a2a_server.app.usecases.tasks import LOOK_SECONDS
 from opencode_a2a_server.domain.ids import Principal
 from opencode_a2a_server.domain.message import Message
 from opencode_a2a_server.domain.push import PushConfig
-
-_WATCH_SECONDS = 0.5
-"""How often a waiting sender looks whether the service is about to stop; it then gets the task as it stands."""
 
 
 @frozen
@@ -48,5 +46,5 @@ class SendMessage:
             return accepted.log
         following = Subscription.now(accepted.log, accepted.seq)
         while not (following.ended or self.accept.turns.stopping):
-            await following.next(_WATCH_SECONDS)
+            await following.next(LOOK_SECONDS)
         return accepted.log

@@ -6,6 +6,9 @@ from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.domain.errors import TaskNotFound
 from opencode_a2a_server.domain.ids import Principal, TaskId
 
+LOOK_SECONDS = 0.5
+"""How often who waits for a task looks whether the service is about to stop; it then gets the task as it stands."""
+
 
 async def owned(journal: Journal, principal: Principal, task_id: TaskId) -> TaskLog:
     """
