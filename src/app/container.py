@@ -147,7 +147,7 @@ class Container(containers.DeclarativeContainer):
     card = providers.Singleton(
         CardInfo,
         title=settings.provided.card.title,
-        description=settings.provided.card.description,
+        description=settings.provided.card.about,
         version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
         public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,

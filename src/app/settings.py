@@ -243,6 +243,11 @@ class CardSettings:
     project: str | None = _setting("A2A_PROJECT", "Name of the project it works on.", None)
     documentation_url: str = _setting("A2A_DOCUMENTATION_URL", "Where the agent is documented.", "", check=_http_url)
 
+    @property
+    def about(self) -> str:
+        """The description, with the project if there is one."""
+        return f"{self.description} (project {self.project})" if self.project else self.description
+
 
 @frozen
 class PushSettings:
