@@ -148,8 +148,11 @@ def test_a_receiver_that_does_not_answer_holds_up_no_stream(receiver: Receiver) 
 def test_what_could_not_be_delivered_is_delivered_after_a_crash(receiver: Receiver) -> None:
     receiver.status = 503
     with RunningService(SETTINGS) as service:
-        send(service, receiver)
+        task = f"{service.url}/tasks/{send(service, receiver)['id']}"
         until(lambda: receiver.attempts > 0, what="an attempt")
+        until(  # what the crash would cut short is another test's matter
+            lambda: "COMPLETED" in httpx.get(task, headers=service.headers, trust_env=False).text, what="the task's end"
+        )
         service.kill()
         receiver.status = 200
         service.start()
