@@ -87,6 +87,7 @@ class Container(containers.DeclarativeContainer):
         options=settings.provided.opencode.options,
         limits=settings.provided.turn.limits,
         pace=pace,
+        patch_most=settings.provided.turn.changes_bytes,
     )
     answer = providers.Singleton(AnswerInterrupt, agent=agent, turns=turns)
     accept = providers.Singleton(

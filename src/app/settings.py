@@ -74,6 +74,10 @@ def _positive(value: float | None) -> str:
     return "" if value is None or value > 0 else "must be greater than 0"
 
 
+def _not_negative(value: float) -> str:
+    return "" if value >= 0 else "must not be negative"
+
+
 def _at_least_one(value: int) -> str:
     return "" if value >= 1 else "must be at least 1"
 
@@ -204,6 +208,12 @@ class TurnSettings:
         "A2A_MESSAGES_TO_WORKING",
         "What becomes of a message to a task that works on another: reject, or queue for the task's next turn.",
         ToWorking.REJECT,
+    )
+    changes_bytes: int = _setting(
+        "A2A_CHANGES_MAX_BYTES",
+        "Bytes of the patch that a turn which changed files ends with; 0 tells no changes.",
+        262_144,
+        check=_not_negative,
     )
     cost: float = _setting("A2A_TURN_MAX_COST", "Cost of one task, in OpenCode's currency (US dollars).", 0.0)
 

@@ -151,6 +151,16 @@ class PartRemoved:
 
 
 @frozen
+class FilesChanged:
+    """Files on disk were changed, as far as is known by absolute paths."""
+
+    session: SessionId
+    message: MessageId | None
+    part: PartId
+    paths: tuple[str, ...]
+
+
+@frozen
 class StepFinished:
     """One call of the model is over."""
 
@@ -237,6 +247,7 @@ Telling: TypeAlias = (
     | ToolSeen
     | ContentSeen
     | PartRemoved
+    | FilesChanged
     | StepFinished
     | Asked
     | Answered

@@ -16,10 +16,12 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 @frozen
 class TextPart:
-    """Plain text."""
+    """Text; a media type says of what kind, a filename that it is a file's."""
 
     text: str
     metadata: Mapping[str, Json] = field(factory=dict)
+    media_type: str = ""
+    filename: str = ""
 
 
 @frozen

@@ -31,6 +31,7 @@ from .events import (
     ContentSeen,
     Event,
     Failure,
+    FilesChanged,
     Gap,
     MessageRemoved,
     MessageSeen,
@@ -69,7 +70,7 @@ _CUT = frozenset({"", "tool-calls", "unknown"})
 """How a message ends that another one was to follow."""
 _WITHDRAWN = "withdrawn"
 
-_PartTelling = TextSeen | TextDelta | ToolSeen | ContentSeen | PartRemoved | StepFinished
+_PartTelling = TextSeen | TextDelta | ToolSeen | ContentSeen | PartRemoved | FilesChanged | StepFinished
 
 
 @frozen
@@ -110,6 +111,7 @@ class Turn:
     _spent: Usage = field(factory=Usage, kw_only=True)
     _steps: set[PartId] = field(factory=set, init=False)
     _aimless: int = field(default=0, init=False)
+    _changed: dict[str, None] = field(factory=dict, init=False)
 
     # Whose words are the turn's
     _family: set[SessionId] = field(factory=set, kw_only=True)
@@ -163,6 +165,11 @@ class Turn:
     def usage(self) -> Usage:
         """What the task consumed, this turn and those before it."""
         return self._spent
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Paths of the files that it changed, as far as was heard."""
+        return tuple(self._changed)
 
     @property
     def breach(self) -> str:
@@ -226,7 +233,9 @@ class Turn:
         if self.outcome is not None:
             return []
         match event:
-            case TextDelta() | TextSeen() | ToolSeen() | ContentSeen() | PartRemoved() | StepFinished():
+            case (
+                TextDelta() | TextSeen() | ToolSeen() | ContentSeen() | PartRemoved() | FilesChanged() | StepFinished()
+            ):
                 return self._hear_part(event)
             case MessageSeen():
                 return self._hear_message(event)
@@ -341,6 +350,9 @@ class Turn:
                 return self._output.hear_content(event)
             case PartRemoved():
                 return self._output.withdraw(event.part)
+            case FilesChanged():
+                self._changed |= dict.fromkeys(event.paths)
+                return []
             case StepFinished():
                 return self._count(event)
 

@@ -174,11 +174,20 @@ async def living(  # noqa: PLR0913 - what a test may want otherwise, by name
     limits: Limits | None = None,
     pace: Pace | None = None,
     to_working: ToWorking = ToWorking.REJECT,
+    patch_most: int = 0,
 ) -> AsyncIterator[House]:
     """Let the service live."""
     journal = journal or FakeJournal(stage.clock)
     bindings = bindings or FakeBindings()
-    turns = RunTurns(stage.agent, journal, bindings, stage.clock, limits=limits or Limits(), pace=pace or Pace())
+    turns = RunTurns(
+        stage.agent,
+        journal,
+        bindings,
+        stage.clock,
+        limits=limits or Limits(),
+        pace=pace or Pace(),
+        patch_most=patch_most,
+    )
     async with turns:
         yield House(stage, journal, bindings, turns, to_working)
 

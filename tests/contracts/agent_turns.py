@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opencode_a2a_server.domain.changes import FileStatus
 from opencode_a2a_server.domain.ids import Principal, RequestId
 from opencode_a2a_server.domain.interrupt import (
     Permission,
@@ -12,16 +13,39 @@ from opencode_a2a_server.domain.interrupt import (
     Verdict,
 )
 from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.turn import Turn
 from opencode_a2a_server.domain.updates import BlockKind
 from tests.contracts.follower import following, prompt_of, recalled
 from tests.contracts.harness import AgentHarness
-from tests.fakes.acts import AskPermission, AskQuestion, Fail, Hang, Reason, RunTool, Say
+from tests.fakes.acts import AskPermission, AskQuestion, Fail, Hang, Reason, RunTool, Say, WriteFile
 
 _YES = PermissionAnswer(Verdict.ONCE)
 
 
 class TurnContract:
     """A part of the suite."""
+
+    # Files
+
+    async def test_what_a_turn_changed_can_be_asked_for_once_it_told_so(self, harness: AgentHarness) -> None:
+        async with following(harness.agent, harness.message(WriteFile("a.txt", "hello"), Say("done"))) as turn:
+            await turn.end()
+
+            changes = await harness.agent.changes(turn.session, turn.turn.prompt)
+
+        assert [path.rpartition("/")[2] for path in turn.turn.changed] == ["a.txt"]
+        assert [(change.path, change.status, change.added) for change in changes] == [("a.txt", FileStatus.ADDED, 1)]
+        assert changes[0].hunks.splitlines()[1:] == ["+hello"]
+
+    async def test_changes_that_were_not_heard_are_recalled(self, harness: AgentHarness) -> None:
+        async with following(harness.agent, harness.message(WriteFile("a.txt", "hello"), Hang())) as turn:
+            await turn.until(lambda _: turn.turn.changed)
+            again = Turn(turn.session.id, turn.turn.prompt)
+
+            again.receive(await harness.agent.recall(turn.session, turn.turn.prompt))
+
+            assert again.changed == turn.turn.changed
+            await harness.agent.abort(turn.session)
 
     # Prompts
 

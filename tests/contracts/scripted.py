@@ -13,7 +13,7 @@ from opencode_a2a_server.domain.ids import MessageId
 from opencode_a2a_server.domain.interrupt import Inquiry, Option
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from tests.contracts.harness import AgentHarness
-from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
+from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say, WriteFile
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
 
@@ -46,6 +46,8 @@ def _step(act: Act) -> scripted.Step:  # noqa: PLR0911 - one line for each act
             return scripted.Think(text)
         case RunTool(tool, output, error):
             return scripted.UseTool(tool, {}, output, error)
+        case WriteFile(path, line):
+            return scripted.EditFile(path, None, f"{line}\n")
         case AskPermission(permission, pattern):
             return scripted.AskPermission(permission, (pattern,))
         case AskQuestion(question, options):

@@ -31,6 +31,14 @@ class RunTool:
 
 
 @frozen
+class WriteFile:
+    """Make a file, of one line."""
+
+    path: str
+    line: str
+
+
+@frozen
 class AskPermission:
     """Ask whether something may be done: wait for the verdict, and go on if it may."""
 
@@ -65,4 +73,4 @@ class Hang:
     """Do nothing more until aborted."""
 
 
-Act: TypeAlias = Say | Reason | RunTool | AskPermission | AskQuestion | Delegate | Fail | Hang
+Act: TypeAlias = Say | Reason | RunTool | WriteFile | AskPermission | AskQuestion | Delegate | Fail | Hang

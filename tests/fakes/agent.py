@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt, Readiness
+from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import AgentUnreachable
 from opencode_a2a_server.domain.events import Recollection
 from opencode_a2a_server.domain.ids import MessageId, Principal
@@ -74,6 +76,10 @@ class FlakyAgent:
         """See `Agent.recall`."""
         self._before("recall")
         return await self.inner.recall(session, prompt)
+
+    async def changes(self, session: Session, prompt: MessageId) -> Sequence[FileChange]:
+        """See `Agent.changes`."""
+        return await self.inner.changes(session, prompt) if self._before("changes") else ()
 
     async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
         """See `Agent.answer`."""

@@ -241,6 +241,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
                 return _json(session.json)
             case ["GET", "children"]:
                 return _json([child.json for child in session.children])
+            case ["GET", "diff"]:
+                return _json(session.diffs.get(request.url.params.get("messageID", ""), []))
             case ["POST", "prompt_async"]:
                 return self._prompt(session, body)
             case ["GET", "message"]:

@@ -76,6 +76,8 @@ class FakeSession:
     children: list[FakeSession] = field(factory=list)
     owed: list[Callable[[], None]] = field(factory=list)
     """Idles that come late."""
+    diffs: dict[str, list[Json]] = field(factory=dict)
+    """What the turn of each prompt has changed."""
     created: int = field(init=False)
     job: asyncio.Task[None] | None = field(default=None, init=False)
     _queue: list[tuple[str, Sequence[Act]]] = field(factory=list, init=False)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say
+from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Fail, Hang, Reason, RunTool, Say, WriteFile
 from tests.fakes.opencode_sessions import MODEL, FakeMessage, FakeSession, Json
 
 _SNAPSHOT = "e23649446d5b2baa9e07b34848d83919fe29ebf8"
@@ -77,6 +77,8 @@ class FakeTurn:
                 await self._tell("reasoning", text)
             case RunTool(tool, output, error):
                 await self._run_tool(tool, output, error)
+            case WriteFile(path, line):
+                await self._write(path, line)
             case AskPermission(permission, pattern):
                 await self._ask_permission(permission, pattern)
             case AskQuestion(question, options):
@@ -209,6 +211,14 @@ class FakeTurn:
         else:
             self._finish(call, output)
 
+    async def _write(self, path: str, line: str) -> None:
+        await self._run_tool("write", "Wrote file successfully.", "")
+        files = [f"{self.session.directory}/{path}"]
+        self.session.put(self._answer, self._part("patch", hash=_SNAPSHOT, files=files))
+        patch = f"Index: {path}\n{'=' * 67}\n--- {path}\t\n+++ {path}\t\n@@ -0,0 +1,1 @@\n+{line}\n"
+        diff = {"file": path, "patch": patch, "additions": 1, "deletions": 0, "status": "added"}
+        self.session.diffs.setdefault(self.prompt, []).append(diff)
+
     async def _ask_permission(self, permission: str, pattern: str) -> None:
         call = self._call(permission)
         asked = {"permission": permission, "patterns": [pattern], "metadata": {"command": pattern}, "always": [pattern]}
@@ -271,7 +281,7 @@ def _calls(acts: Sequence[Act]) -> Iterator[tuple[Sequence[Act], bool]]:
     call: list[Act] = []
     for act in acts:
         call.append(act)
-        if isinstance(act, (RunTool, AskPermission, AskQuestion, Delegate)):
+        if isinstance(act, (RunTool, WriteFile, AskPermission, AskQuestion, Delegate)):
             yield call, False
             call = []
     yield call, True

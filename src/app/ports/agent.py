@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
+from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.events import Event, Recollection
 from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, TaskId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt
@@ -105,6 +106,14 @@ class Agent(Protocol):
 
     async def recall(self, session: Session, prompt: MessageId) -> Recollection:
         """Ask what the session shows now, from this prompt on."""
+        ...
+
+    async def changes(self, session: Session, prompt: MessageId) -> Sequence[FileChange]:
+        """
+        Say which files a turn has changed, once it has told of any (`FilesChanged`).
+
+        What the runtime cannot say of is left out.
+        """
         ...
 
     async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import posixpath
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from attrs import define, evolve, field, frozen
 from opencode_a2a_server.app.ports.agent import Agent, Hearing
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import TaskLog
+from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.events import Event, Failure, Gap
 from opencode_a2a_server.domain.ids import Principal, RequestId
@@ -43,6 +45,8 @@ class Pace:
     """Without any contact, before the turn is given up."""
     abort: float = 5.0
     """For an abort to show its effect, before it is sent again."""
+    changes: float = 10.0
+    """For the runtime to say which files a turn has changed, before the turn ends without that."""
     abort_tries: int = 3
     """Aborts sent before the task is canceled whatever the runtime does."""
 
@@ -129,6 +133,8 @@ class FollowTurn:
     turn: Turn
     session: Session
     hearing: Hearing
+    patch_most: int = 0
+    """Bytes that a patch of what the turn changed may have; 0 if changes are not told."""
 
     _contact: float = field(default=0.0, init=False)
     """When the runtime last said or showed anything."""
@@ -200,7 +206,23 @@ class FollowTurn:
             await self._keep(updates)
 
     async def _keep(self, updates: Sequence[Update]) -> None:
+        if updates and self.turn.outcome is not None and self.turn.changed and self.patch_most:
+            await keep(self.job.log, updates[:-1], self.clock, self.pace.retry)
+            updates = [*await self._changes(), updates[-1]]
         await keep(self.job.log, updates, self.clock, self.pace.retry, self._unless_more_waits)
+
+    async def _changes(self) -> Sequence[Update]:
+        """Say what the turn has changed on disk; a runtime that does not answer must not hold up the end."""
+        told = self.agent.changes(self.session, self.turn.prompt)
+        try:
+            changes = await self.clock.within(self.pace.changes, told)
+        except (AgentUnreachable, AgentFault, TimeoutError) as error:
+            _log.warning("what task %s changed cannot be told: %s", self.job.log.task.id, str(error) or "no answer")
+            changes = ()
+        # OpenCode cannot compare what an abort cut short; which files there are it has said.
+        paths = (posixpath.relpath(path, self.session.directory or "/") for path in self.turn.changed)
+        listed = [FileChange(path, FileStatus.CHANGED, text=False) for path in paths]
+        return changes_told(changes or listed, self.turn.prompt, self.patch_most)
 
     def _unless_more_waits(self, updates: Sequence[Update]) -> Sequence[Update]:
         """

@@ -56,6 +56,8 @@ class RunTurns:
     options: PromptOptions = field(factory=PromptOptions)
     limits: Limits = field(factory=Limits)
     pace: Pace = field(factory=Pace)
+    patch_most: int = 0
+    """Bytes that the patch of what a turn changed may have; 0 if changes are not told."""
 
     draining: bool = field(default=False, init=False)
     """Whether no new work is taken."""
@@ -262,7 +264,7 @@ class RunTurns:
 
     def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
         job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits)
-        return FollowTurn(self.agent, self.clock, self.pace, job, job.turn, session, hearing)
+        return FollowTurn(self.agent, self.clock, self.pace, job, job.turn, session, hearing, self.patch_most)
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
         task = job.log.task

@@ -44,7 +44,7 @@ def part_in(part: a2a.Part) -> Part:
     metadata = _object_in(part.metadata)
     match part.WhichOneof("content"):
         case "text":
-            return TextPart(part.text, metadata)
+            return TextPart(part.text, metadata, part.media_type, part.filename)
         case "raw":
             return RawPart(part.raw, part.media_type, part.filename, metadata)
         case "url":
@@ -56,9 +56,9 @@ def part_out(part: Part) -> Told:
     """Tell a part."""
     match part:
         case TextPart():
-            return {"text": part.text, **_filled(metadata=part.metadata)}
+            content: Told = {"text": part.text}
         case RawPart():
-            content: Told = {"raw": base64.b64encode(part.raw).decode("ascii")}
+            content = {"raw": base64.b64encode(part.raw).decode("ascii")}
         case UrlPart():
             content = {"url": part.url}
         case DataPart():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Self
 
@@ -12,6 +12,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Hearing, Prompt, Readiness
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnreachable
 from opencode_a2a_server.domain.events import Recollection, SessionOpened, Telling
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
@@ -118,6 +119,10 @@ class OpenCode:
             if not (generation := [child for _, child in born]):
                 break
         return told
+
+    async def changes(self, session: Session, prompt: MessageId) -> Sequence[FileChange]:
+        """See `Agent.changes`. OpenCode compares snapshots; without them, or without git, it knows of nothing."""
+        return await self.client.changes(session.id, prompt)
 
     async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
         """See `Agent.answer`."""

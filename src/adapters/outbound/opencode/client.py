@@ -15,6 +15,7 @@ import msgspec
 from attrs import define, field, frozen
 from httpx_aiohttp import AiohttpTransport
 
+from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, InvalidRequest
 from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
 from opencode_a2a_server.domain.interrupt import Interrupt
@@ -128,6 +129,11 @@ class Client:
     async def prompt(self, session: SessionId, body: Mapping[str, Json]) -> None:
         """Have a prompt admitted."""
         await self._call("POST", f"/session/{_safe(session)}/prompt_async", body=body)
+
+    async def changes(self, session: SessionId, prompt: MessageId) -> list[FileChange]:
+        """List the files that a turn has changed."""
+        path = f"/session/{_safe(session)}/diff"
+        return codec.decode_changes(await self._call("GET", path, query={"messageID": _safe(prompt)}))
 
     async def has_message(self, session: SessionId, message: MessageId) -> bool:
         """Say whether the session has the message."""

@@ -18,12 +18,14 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from opencode_a2a_server.domain.changes import FileChange, FileStatus
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported, InvalidRequest
 from opencode_a2a_server.domain.events import (
     Answered,
     Asked,
     ContentSeen,
     Failure,
+    FilesChanged,
     MessageRemoved,
     MessageSeen,
     PartRemoved,
@@ -378,6 +380,33 @@ def decode_statuses(data: bytes) -> frozenset[SessionId]:
     return frozenset(SessionId(session) for session, status in statuses.items() if status.type in ("busy", "retry"))
 
 
+def decode_changes(data: bytes) -> list[FileChange]:
+    """
+    Read `GET /session/{id}/diff`.
+
+    Raises:
+        Malformed: It is no list of files.
+
+    """
+    return [_change(diff) for diff in wire.read(data, tuple[wire.FileDiff, ...])]
+
+
+_STATUSES: Mapping[str, FileStatus] = {status.value: status for status in FileStatus}
+
+
+def _change(diff: wire.FileDiff) -> FileChange:
+    """Take the hunks out of a diff; a file that is no text has no diff at all, an empty one has no hunks."""
+    start = diff.patch.find("\n@@ ") + 1
+    return FileChange(
+        diff.file,
+        _STATUSES.get(diff.status, FileStatus.CHANGED),
+        int(diff.additions),
+        int(diff.deletions),
+        hunks=diff.patch[start:] if start else "",
+        text=bool(diff.patch),
+    )
+
+
 # Messages and their parts
 
 
@@ -403,7 +432,7 @@ def _failure(error: wire.Error) -> Failure:
     return Failure(error.name, text, int(error.data.status_code))
 
 
-def _part(part: wire.Part) -> tuple[Telling, ...]:
+def _part(part: wire.Part) -> tuple[Telling, ...]:  # noqa: PLR0911 - one line for each kind of part
     if isinstance(part, wire.OtherPart):
         return ()
     session, message, identifier = SessionId(part.session_id), MessageId(part.message_id), PartId(part.id)
@@ -419,6 +448,8 @@ def _part(part: wire.Part) -> tuple[Telling, ...]:
             return (_tool(part),)
         case wire.StepFinishPart():
             return (StepFinished(session, message, identifier, part.reason, _usage(part)),)
+        case wire.PatchPart():
+            return (FilesChanged(session, message, identifier, part.files),)
 
 
 def _usage(step: wire.StepFinishPart) -> Usage:
@@ -625,6 +656,7 @@ def _open_data_url(url: str) -> tuple[str, bytes]:
 __all__ = [
     "Frame",
     "Malformed",
+    "decode_changes",
     "decode_children",
     "decode_frame",
     "decode_json",

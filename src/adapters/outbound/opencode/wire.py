@@ -232,11 +232,21 @@ class StepFinishPart:
 
 
 @frozen
+class PatchPart:
+    """Files that a step has changed, by absolute paths."""
+
+    id: str
+    session_id: str
+    message_id: str
+    files: tuple[str, ...] = ()
+
+
+@frozen
 class OtherPart:
-    """A part that is no output: step-start, snapshot, patch, agent, subtask, compaction, retry, and what is to come."""
+    """A part that is no output: step-start, snapshot, agent, subtask, compaction, retry, and what is to come."""
 
 
-Part: TypeAlias = TextPart | ReasoningPart | FilePart | ToolPart | StepFinishPart | OtherPart
+Part: TypeAlias = TextPart | ReasoningPart | FilePart | ToolPart | StepFinishPart | PatchPart | OtherPart
 
 
 @frozen
@@ -245,6 +255,17 @@ class FullMessage:
 
     info: Info
     parts: tuple[Part, ...]
+
+
+@frozen
+class FileDiff:
+    """What a turn made of a file; `patch` is a unified diff below two lines that name it."""
+
+    file: str
+    patch: str = ""
+    additions: float = 0
+    deletions: float = 0
+    status: str = ""
 
 
 # Interrupts
@@ -555,6 +576,7 @@ _converter.register_structure_hook(
             "file": FilePart,
             "tool": ToolPart,
             "step-finish": StepFinishPart,
+            "patch": PatchPart,
         },
         OtherPart,
     ),

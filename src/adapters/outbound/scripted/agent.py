@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +15,7 @@ from attrs import define, field
 from opencode_a2a_server.app.ports.agent import Hearing, Prompt, Readiness, Surroundings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
+from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported
 from opencode_a2a_server.domain.events import Gap, MessageSeen, Recollection, SessionIdle
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
@@ -156,6 +157,12 @@ class Scripted:
         told = tuple(turn.retold()) if turn is not None else ()
         asked = tuple(interrupt for interrupt, _ in conversation.waiting.values())
         return Recollection(frozenset(conversation.busy()), told, asked)
+
+    async def changes(self, session: Session, prompt: MessageId) -> Sequence[FileChange]:
+        """See `Agent.changes`: those of the turn, its sub-agents' too."""
+        conversation = self._conversations.get(session.id)
+        turn = None if conversation is None else conversation.find(prompt)
+        return () if turn is None else tuple(turn.changed())
 
     async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
         """See `Agent.answer`."""

@@ -44,6 +44,7 @@ from .steps import (
     Delay,
     Delegate,
     Echo,
+    EditFile,
     Fail,
     GiveData,
     GiveFile,
@@ -285,6 +286,10 @@ def _give_data(table: _Table, name: str) -> Step:
     return GiveData(table.need(name, _anything), table.get("name", _text, ""))
 
 
+def _edit_file(table: _Table, name: str) -> Step:
+    return EditFile(table.need(name, _text), table.optional("before", _text), table.optional("after", _text))
+
+
 def _ask_permission(table: _Table, name: str) -> Step:
     return AskPermission(
         table.need(name, _text),
@@ -350,6 +355,7 @@ _STEPS: Mapping[str, Callable[[_Table, str], Step]] = {
     "use_tool": _use_tool,
     "give_file": _give_file,
     "give_data": _give_data,
+    "edit_file": _edit_file,
     "ask_permission": _ask_permission,
     "ask_question": _ask_question,
     "ask_input": _worded(AskInput),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import logging
+import posixpath
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +16,11 @@ from attrs import define, evolve, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
+from opencode_a2a_server.domain.changes import FileChange, FileStatus
 from opencode_a2a_server.domain.events import (
     ContentSeen,
     Failure,
+    FilesChanged,
     MessageSeen,
     SessionFailed,
     SessionIdle,
@@ -48,6 +52,7 @@ from .steps import (
     Delay,
     Delegate,
     Echo,
+    EditFile,
     Ending,
     Fail,
     GiveData,
@@ -130,6 +135,8 @@ class Player:
                 self._give(_file_part(step), step.name)
             case GiveData():
                 self._give(DataPart(step.data), step.name)
+            case EditFile():
+                self._edit(step)
             case AskPermission():
                 await self._ask_permission(step)
             case AskQuestion():
@@ -173,6 +180,11 @@ class Player:
     def _give(self, part: Part, name: str) -> None:
         content = ContentSeen(self._session, self._message, self._part(), (part,), name)
         self.conversation.show(self.turn, content)
+
+    def _edit(self, step: EditFile) -> None:
+        self.turn.changes.append(_change(step))
+        path = posixpath.join(self.conversation.session.directory, step.path)
+        self.conversation.show(self.turn, FilesChanged(self._session, self._message, self._part(), (path,)))
 
     def _said_before(self) -> Iterator[str]:
         for turn in self.conversation.turns:
@@ -337,6 +349,23 @@ def _worded(message: Message) -> str:
 def _named(part: Part) -> str:
     name = "" if isinstance(part, TextPart) else part.filename or part.media_type
     return f"({'data' if isinstance(part, DataPart) else 'file'}{f' {name}' if name else ''})"
+
+
+def _change(step: EditFile) -> FileChange:
+    """Compare a file's lines as git does."""
+    status = FileStatus.ADDED if step.before is None else FileStatus.MODIFIED
+    if step.after is None:
+        status = FileStatus.DELETED
+    before, after = (_lines(text) for text in (step.before, step.after))
+    hunks = list(difflib.unified_diff(before, after, n=3))[2:]
+    ended = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in hunks)
+    added, removed = (sum(line.startswith(sign) for line in hunks) for sign in "+-")
+    return FileChange(step.path, status, added, removed, ended)
+
+
+def _lines(text: str | None) -> list[str]:
+    """Cut at line feeds alone."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text or "")
 
 
 def _file_part(step: GiveFile) -> Part:

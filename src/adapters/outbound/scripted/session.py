@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from attrs import define, evolve, field
 
 from opencode_a2a_server.app.ports.agent import Prompt
+from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.events import (
     Answered,
     Asked,
     ContentSeen,
     Event,
+    FilesChanged,
     Gap,
     MessageSeen,
     SessionBusy,
@@ -68,7 +70,7 @@ class ScriptedHearing:
         self._something.set()
 
 
-_Kept = TextSeen | ToolSeen | ContentSeen | StepFinished
+_Kept = TextSeen | ToolSeen | ContentSeen | FilesChanged | StepFinished
 
 
 @define(eq=False)
@@ -81,6 +83,7 @@ class Turn:
     """None in a sub-agent's session."""
     over: bool = False
     parts: dict[PartId, _Kept] = field(factory=dict)
+    changes: list[FileChange] = field(factory=list)
     children: list[Conversation] = field(factory=list)
     ending: TurnOver | None = None
     job: asyncio.Task[None] | None = None
@@ -97,6 +100,13 @@ class Turn:
                 yield from turn.retold()
         if self.ending is not None:
             yield self.ending
+
+    def changed(self) -> Iterator[FileChange]:
+        """Give what it changed, what its sub-agents did included."""
+        yield from self.changes
+        for child in self.children:
+            for turn in child.turns:
+                yield from turn.changed()
 
 
 @define(eq=False)

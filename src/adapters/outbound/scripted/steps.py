@@ -78,6 +78,23 @@ class GiveData:
     name: str = ""
 
 
+@frozen
+class EditFile:
+    """
+    Change a file: what it has `before` and `after`, None where it is not there.
+
+    Nothing is written: the script only says so, and the turn ends with the change as OpenCode's do.
+    """
+
+    path: str
+    before: str | None = None
+    after: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.before == self.after:
+            raise ValueError(f"the file {self.path!r} is not changed: its before and after are the same")
+
+
 def _by_verdict(then: Mapping[Verdict | str, Script]) -> Mapping[Verdict, Script]:
     return {Verdict(verdict): script for verdict, script in then.items()}
 
@@ -193,6 +210,7 @@ Step: TypeAlias = (
     | UseTool
     | GiveFile
     | GiveData
+    | EditFile
     | AskPermission
     | AskQuestion
     | Delegate

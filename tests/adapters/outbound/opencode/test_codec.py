@@ -27,6 +27,7 @@ from opencode_a2a_server.domain.events import (
     Asked,
     ContentSeen,
     Failure,
+    FilesChanged,
     MessageRemoved,
     MessageSeen,
     PartRemoved,
@@ -351,7 +352,13 @@ def test_a_step_tells_what_it_used() -> None:
     assert telling == StepFinished(SES, MSG, PRT, "stop", Usage(1, 2, 3, 4, 0, 0.5))
 
 
-@pytest.mark.parametrize("kind", ["step-start", "snapshot", "patch", "agent", "subtask", "compaction", "retry", "new"])
+def test_a_patch_tells_which_files_were_changed() -> None:
+    telling = part(type="patch", hash="e236", files=["/ws/a", "/ws/b"])
+
+    assert telling == FilesChanged(SES, MSG, PRT, ("/ws/a", "/ws/b"))
+
+
+@pytest.mark.parametrize("kind", ["step-start", "snapshot", "agent", "subtask", "compaction", "retry", "new"])
 def test_other_parts_say_nothing(kind: str) -> None:
     assert part(type=kind, text=5) is None
 
