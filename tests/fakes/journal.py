@@ -132,7 +132,7 @@ class FakeJournal:
     async def open(self, task_id: TaskId) -> FakeLog:
         """See `Journal.open`."""
         if task_id not in self.logs:
-            raise TaskNotFound(f"there is no task {task_id}")
+            raise TaskNotFound(f"task {task_id} was not found")
         return self.logs[task_id]
 
     async def unfinished(self) -> Sequence[TaskId]:

@@ -18,7 +18,7 @@ async def owned(journal: Journal, principal: Principal, task_id: TaskId) -> Task
         TaskNotFound: There is none; a foreign one is told in the same words.
 
     """
-    missing = TaskNotFound(f"there is no task {task_id}")
+    missing = TaskNotFound(f"task {task_id} was not found")
     try:
         log = await journal.open(task_id)
     except TaskNotFound:

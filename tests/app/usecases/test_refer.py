@@ -78,7 +78,7 @@ async def test_unknown_and_foreign_tasks_are_refused_alike_and_nothing_begins(ho
     for reference in ("unknown", foreign.id):
         with pytest.raises(TaskNotFound) as refused:
             await house.accept(ALICE, referring(house.message(), reference))
-        assert str(refused.value) == f"there is no task {reference}"
+        assert str(refused.value) == f"task {reference} was not found"
 
     assert list(house.journal.logs) == [foreign.id]
 

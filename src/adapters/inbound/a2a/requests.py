@@ -178,7 +178,7 @@ def task_id_in(text: str, field: str = "id") -> TaskId:
     if not text:
         raise InvalidRequest("the id of a task is needed", field)
     if not _may_be_id(text):
-        raise TaskNotFound("there is no such task")
+        raise TaskNotFound("the task was not found")
     return TaskId(text)
 
 

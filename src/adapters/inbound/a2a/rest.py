@@ -169,6 +169,7 @@ async def _optional_body(request: AnyRequest) -> Mapping[str, Any]:
 
 
 def _history_length(request: AnyRequest) -> Mapping[str, Any]:
-    """Give the query's `historyLength` (A2A 1.0, 11.5); the last one counts."""
-    given = request.query_params.getall("historyLength", [])
+    """Give the query's `historyLength` (A2A 1.0, 11.5), by either name that ProtoJSON has for it; the last one counts."""
+    query = request.query_params
+    given = [*query.getall("history_length", []), *query.getall("historyLength", [])]
     return {"historyLength": given[-1]} if given else {}

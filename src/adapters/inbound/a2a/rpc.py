@@ -14,7 +14,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from opencode_a2a_server.domain.errors import UnsupportedOperation
+from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperation
 
 from .drain import Drain
 from .encode import to_json
@@ -180,7 +180,7 @@ def _refusal(called: RpcCall, error: Exception, *, streamed: bool) -> Reply:
     fault = Fault.of(error)
     if fault.internal:
         _log.error("%s broke", called.method or "a call", exc_info=error)
-    if called.notification:
+    if called.notification and not isinstance(error, _NO_CALL):
         return _NOTHING
     told = _envelope(called.id).error(fault)
     if streamed:
@@ -197,5 +197,12 @@ def _envelope(request_id: RequestId) -> Envelope:
         after=b"}",
     )
 
+
+_NO_CALL: Final = (MethodNotFound, InvalidRequest)
+"""
+What is told even if the call bears no id, as of any request that is none (A2A 0.3, 6.11.2).
+
+Most who send it have forgotten the id, and the suite that tests servers of 0.3 does.
+"""
 
 _NOTHING: Final = Content(b"", status=HTTPStatus.NO_CONTENT)

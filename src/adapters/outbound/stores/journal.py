@@ -82,5 +82,5 @@ class LiveJournal:
     async def _load(self, task_id: TaskId) -> LiveLog:
         stored = await self._writer.storage.load(task_id)
         if stored is None:
-            raise TaskNotFound(f"there is no task {task_id}")
+            raise TaskNotFound(f"task {task_id} was not found")
         return await LiveLog.load(self._writer, stored)

@@ -61,7 +61,7 @@ async def test_refusals_are_the_errors_of_the_sdk(binding: TransportProtocol) ->
     stage = Stage()
     stage.accept.answer = ContentTypeNotSupported("no films")
     async with connected(stage, binding) as client:
-        with pytest.raises(TaskNotFoundError, match="there is no task"):
+        with pytest.raises(TaskNotFoundError, match="was not found"):
             await client.get_task(a2a.GetTaskRequest(id="nothing"))
         with pytest.raises(ContentTypeNotSupportedError, match="no films"):
             await anext(aiter(client.send_message(a2a.SendMessageRequest(message=MESSAGE))))

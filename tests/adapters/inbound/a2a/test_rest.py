@@ -37,7 +37,12 @@ async def test_a_task_is_got() -> None:
 
 @pytest.mark.parametrize(
     ("query", "status", "count"),
-    [("", 200, 3), ("?historyLength=0", 200, 0), ("?historyLength=1&historyLength=2", 200, 2)],
+    [
+        ("", 200, 3),
+        ("?historyLength=0", 200, 0),
+        ("?historyLength=1&historyLength=2", 200, 2),
+        ("?history_length=1", 200, 1),
+    ],
 )
 async def test_history_is_as_long_as_was_asked(query: str, status: int, count: int) -> None:
     stage = Stage()

@@ -334,9 +334,7 @@ async def test_a_body_may_say_it_is_json_in_many_ways(content_type: str) -> None
     [
         ("SendMessage", {"message": message_json()}),
         ("SendStreamingMessage", {"message": message_json()}),
-        ("SendMessage", {}),
         ("GetTask", {"id": "nothing"}),
-        ("NoMethod", {}),
     ],
 )
 async def test_a_notification_is_done_and_not_answered(method: str, params: Mapping[str, Any]) -> None:
@@ -346,6 +344,15 @@ async def test_a_notification_is_done_and_not_answered(method: str, params: Mapp
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert len(stage.accept.heard) == ("message" in params)
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"), [("SendMessage", {}, -32602), ("GetTask", {}, -32602), ("No", {}, -32601)]
+)
+async def test_a_notification_that_cannot_be_one_is_told_so(method: str, params: object, code: int) -> None:
+    answer = await post(Stage(), json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode())
+
+    assert (answer.status_code, answer.json()["id"], answer.json()["error"]["code"]) == (200, None, code)
 
 
 async def test_a_message_to_a_task_that_waits_goes_there() -> None:

@@ -23,6 +23,7 @@ _ROLES: Final[Mapping[str, str]] = {
     "ROLE_USER": "ROLE_USER",
     "ROLE_AGENT": "ROLE_AGENT",
 }
+_KINDS: Final = ("text", "file", "data")
 _NO_LIMIT: Final = (0, "0", None)
 """What `historyLength` is to the SDKs of 0.3 when all of the history is wanted."""
 
@@ -92,9 +93,11 @@ def _message(message: Mapping[str, Any]) -> Told:
 
 
 def _part(part: object, place: str) -> Told:
-    """Rename a part of either shape: `kind` says which it is, else the one field that it has."""
+    """Rename a part of either shape: `kind` (or `type`, before 0.2) says which it is, else the one field that it has."""
     if not isinstance(part, Mapping):
         raise InvalidRequest("a part is an object", place)
+    if part.get("kind", part.get("type", "text")) not in _KINDS:
+        raise InvalidRequest("a part is of kind text, file or data", place)
     metadata = {"metadata": part["metadata"]} if part.get("metadata") else {}
     match part:
         case {"text": text}:

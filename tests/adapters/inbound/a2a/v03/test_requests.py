@@ -74,6 +74,14 @@ def test_data_of_no_kind_is_not_taken_apart() -> None:
     assert heard.parts == (DataPart({"a": 1}), DataPart({"data": {"a": 1}, "b": 2}), DataPart({"a": 1}))
 
 
+@pytest.mark.parametrize(("name", "kind"), [("kind", "video"), ("type", "unsupported"), ("kind", {}), ("kind", None)])
+def test_a_part_of_an_unknown_kind_is_refused_whatever_it_holds(name: str, kind: object) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_send_0_3({"message": message(parts=[{name: kind, "text": "hello"}])})
+
+    assert refused.value.field == "message.parts[0]"
+
+
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\0", b"plain words", bytes(range(256))])
 def test_a_file_in_proto_json_is_read_however_often_it_was_encoded(content: bytes) -> None:
     once = base64.b64encode(content).decode()
