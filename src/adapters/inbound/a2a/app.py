@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from attrs import frozen
+from anyio import to_thread
+from attrs import define, field, frozen
 from litestar import Litestar, Response, post, route
 from litestar.connection import ASGIConnection
 from litestar.enums import HttpMethod
-from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
@@ -21,10 +22,13 @@ from .card import VERSIONS, Card, CardInfo
 from .drain import Drain
 from .encode import to_json
 from .errors import Fault
+from .openapi.document import Service, document
+from .openapi.methods import PUSH
 from .operations import Operations, Services
 from .parameters import AnyRequest
 from .reply import A2A_JSON, JSON, Content, Reply
 from .rest import Rest
+from .routes import methods_of
 from .rpc import Rpc
 from .v03 import methods as v0_3
 from .v03.rest import PREFIX, RestV03
@@ -71,6 +75,9 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         operations, drain, keep_alive, {version: METHODS[version] for version in versions}, v0_3.REFUSED_IN_STREAMS
     )
     about = _About(Card.of(card, versions), card.version, tuple(versions))
+    service = Service(
+        card.title, card.version, card.description, card.public_url, tuple(versions), {PUSH} if services.push else set()
+    )
     return Litestar(
         [
             post("/")(rpc.__call__),
@@ -79,6 +86,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
                 about.card_reply
             ),
             route("/health", http_method=_LOOKING)(about.health),
+            route("/openapi.json", http_method=_LOOKING)(Described(service).reply),
         ],
         guards=[_guard(authenticate)],
         exception_handlers={Exception: _tell},
@@ -108,6 +116,21 @@ class _About:
         return Content(to_json(told))
 
 
+@define
+class Described:
+    """The OpenAPI document; made when it is first asked for, since few ever do."""
+
+    service: Service
+    _reply: Content | None = field(default=None, init=False)
+
+    async def reply(self, request: AnyRequest) -> Reply:
+        """`GET /openapi.json`."""
+        if self._reply is None:
+            made = await to_thread.run_sync(document, self.service, request.app.routes)
+            self._reply = Content(to_json(made))
+        return self._reply
+
+
 def _guard(authenticate: Authenticate) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scope = connection.scope
@@ -128,15 +151,7 @@ def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
         _log.error("%s %s broke", request.scope.get("method"), request.scope.get("path"), exc_info=error)
     headers = {name.decode(): value.decode() for name, value in fault.headers}
     if isinstance(error, MethodNotAllowedException):
-        headers["allow"] = ", ".join(_allowed(request))
+        headers["allow"] = ", ".join(methods_of(request.app, request.scope["path"]))
     old = request.scope["path"].startswith(f"{PREFIX}/")
     body, media_type = (fault.rpc, JSON) if old else (fault.status, A2A_JSON)
     return Response(to_json(body), status_code=fault.row.http, media_type=media_type.decode(), headers=headers)
-
-
-def _allowed(request: AnyRequest) -> Iterator[str]:
-    """Name the methods that the path knows (RFC 9110, 15.5.6)."""
-    for method in HttpMethod:
-        with suppress(HTTPException):
-            request.app.asgi_router.handle_routing(path=request.scope["path"], method=method.value)
-            yield method.value

@@ -34,7 +34,11 @@ from .requests import (
     read_send,
     read_subscribe,
 )
+from .routes import VERBS
 from .sse import Envelope, EventStream, Feed
+
+VERBS_OF_GET: Final = {VERBS: ("", "subscribe")}
+VERBS_OF_POST: Final = {VERBS: ("cancel", "subscribe")}
 
 _ENVELOPE: Final = Envelope(error=lambda fault: to_json(fault.status))
 
@@ -55,8 +59,8 @@ class Rest:
             post("/message:send")(self.send),
             post("/message:stream")(self.stream),
             get("/tasks")(self.list_tasks),
-            get("/tasks/{ref:str}")(self.get_or_follow),
-            post("/tasks/{ref:str}")(self.cancel_or_follow),
+            get("/tasks/{ref:str}", opt=VERBS_OF_GET)(self.get_or_follow),
+            post("/tasks/{ref:str}", opt=VERBS_OF_POST)(self.cancel_or_follow),
             get(configs)(self.list_push),
             post(configs)(self.create_push),
             get(configs + "/{config:str}")(self.get_push),
@@ -126,6 +130,8 @@ class Rest:
         raise UnsupportedOperation("there is no extended agent card; the public one says everything")
 
     async def _follow(self, request: AnyRequest, task_id: str, verb: str) -> Reply:
+        if verb == "cancel":
+            raise MethodNotAllowedException
         if verb != "subscribe":
             raise MethodNotFound(f"a task has no {verb[:64]!r} here")
         call = self._call(request)

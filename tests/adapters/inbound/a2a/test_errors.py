@@ -172,11 +172,27 @@ async def test_what_litestar_refuses_has_the_same_shape(method: str, path: str, 
     assert answer.json()["error"]["details"][0]["reason"] == reason
 
 
-async def test_a_method_that_is_not_allowed_names_those_which_are() -> None:
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/tasks/x", "GET, OPTIONS"),
+        ("/tasks/x:cancel", "POST, OPTIONS"),
+        ("/tasks/x:subscribe", "GET, POST, OPTIONS"),
+        ("/v1/tasks/x:cancel", "POST, OPTIONS"),
+    ],
+)
+async def test_a_method_that_is_not_allowed_names_those_which_are(path: str, allowed: str) -> None:
     async with Stage().client() as client:
-        answer = await client.put("/tasks/x")
+        answer = await client.put(path)
 
-    assert answer.headers["allow"] == "GET, OPTIONS, POST"
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_what_is_posted_is_not_got() -> None:
+    async with Stage().client() as client:
+        answer = await client.get("/tasks/x:cancel")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 async def test_a_foreign_host_header_is_refused_in_the_same_shape() -> None:

@@ -19,7 +19,7 @@ from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfi
 from opencode_a2a_server.adapters.inbound.a2a.parameters import AnyRequest, Call, read_call
 from opencode_a2a_server.adapters.inbound.a2a.reply import Content
 from opencode_a2a_server.adapters.inbound.a2a.requests import SendRequest, TaskRequest, read_get
-from opencode_a2a_server.adapters.inbound.a2a.rest import Rest
+from opencode_a2a_server.adapters.inbound.a2a.rest import VERBS_OF_GET, VERBS_OF_POST, Rest
 from opencode_a2a_server.adapters.inbound.a2a.sse import Envelope
 from opencode_a2a_server.domain.errors import UnsupportedOperation
 
@@ -43,8 +43,8 @@ class RestV03(Rest):
             post(f"{PREFIX}/message:send")(self.send),
             post(f"{PREFIX}/message:stream")(self.stream),
             get(f"{PREFIX}/tasks")(self.list_tasks),
-            get(f"{PREFIX}/tasks/{{ref:str}}")(self.get_or_follow),
-            post(f"{PREFIX}/tasks/{{ref:str}}")(self.cancel_or_follow),
+            get(f"{PREFIX}/tasks/{{ref:str}}", opt=VERBS_OF_GET)(self.get_or_follow),
+            post(f"{PREFIX}/tasks/{{ref:str}}", opt=VERBS_OF_POST)(self.cancel_or_follow),
             get([configs, configs + "/{config:str}"])(self.push),
             post(configs)(self.push),
             delete(configs + "/{config:str}", status_code=200)(self.push),
