@@ -25,6 +25,7 @@ from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoders
+from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
@@ -36,6 +37,7 @@ from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
+from opencode_a2a_server.app.ports.offers import offers_of
 from opencode_a2a_server.app.settings import Settings, SettingsError
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
@@ -47,6 +49,8 @@ from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
+from opencode_a2a_server.app.usecases.look_around import LookAround
+from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
@@ -133,6 +137,12 @@ class Container(containers.DeclarativeContainer):
         list=providers.Singleton(ListPushConfigs, journal=journal, configs=push_configs),
         delete=providers.Singleton(DeletePushConfig, journal=journal, configs=push_configs, deliver=deliver),
     )
+    offers = providers.Singleton(offers_of, agent)
+    methods = providers.Singleton(
+        MethodServices,
+        sessions=providers.Callable(lambda has: has and ReadSessions(has.read), offers.provided.sessions),
+        around=providers.Callable(lambda has: has and LookAround(has), offers.provided.catalog),
+    )
     services = providers.Singleton(
         Services,
         send_message=providers.Singleton(SendMessage, accept=accept, notify=create_push_config),
@@ -143,6 +153,7 @@ class Container(containers.DeclarativeContainer):
         list_tasks=providers.Singleton(ListTasks, journal=journal),
         cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
+        methods=methods,
         push=providers.Callable(lambda wanted, push: push if wanted else None, settings.provided.push.enabled, push),
     )
     card = providers.Singleton(
@@ -229,7 +240,7 @@ def _find_runtime(settings: Settings) -> AgentFactory:
 def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncContextManager[Agent]:
     opencode = settings.opencode
     address = Address(opencode.url, opencode.username, opencode.password, opencode.directory, timeout=opencode.timeout)
-    return OpenCode.at(address, surroundings.clock)
+    return OpenCode.at(address, surroundings.clock, default=opencode.options.model)
 
 
 @define(eq=False)

@@ -3,16 +3,21 @@ Every refusal, one tree.
 
     Refusal                      we say no, and why
     ├── TaskNotFound             unknown, or somebody else's: indistinguishable
+    ├── SessionNotFound          unknown, or somebody else's: indistinguishable
     ├── TaskNotCancelable        it has ended
     ├── UnsupportedOperation     the task's state does not allow it
     │   ├── TaskIsTerminal       it has ended
-    │   └── TaskIsBusy           it works on another message
+    │   ├── TaskIsBusy           it works on another message
+    │   └── MethodNotSupported   the runtime has nothing to do it with
     ├── InvalidRequest           the caller broke the contract
     │   ├── ContextMismatch      task and context do not belong together
     │   ├── AnswerDoesNotFit     wrong kind of answer for the interrupt
     │   └── AmbiguousAnswer      the text does not say clearly what is meant
     ├── ContentTypeNotSupported  a part the agent cannot take, or nothing the client would accept
     ├── AlreadyAnswered          another answer came first
+    ├── SessionBusy              the session works on something else
+    ├── MethodDisabled           the operator has not switched this on
+    ├── CapabilityMissing        it is switched on, but not for this principal
     ├── IllegalTransition        the state machine does not know this step: a fault of ours
     ├── Unavailable              not now
     │   ├── Draining             the service is about to stop
@@ -33,6 +38,10 @@ class TaskNotFound(Refusal):
     """No such task for this principal."""
 
 
+class SessionNotFound(Refusal):
+    """No such session for this principal."""
+
+
 class TaskNotCancelable(Refusal):
     """The task has ended."""
 
@@ -47,6 +56,10 @@ class TaskIsTerminal(UnsupportedOperation):
 
 class TaskIsBusy(UnsupportedOperation):
     """The task works on another message."""
+
+
+class MethodNotSupported(UnsupportedOperation):
+    """The runtime has nothing to do it with."""
 
 
 class InvalidRequest(Refusal):
@@ -75,6 +88,18 @@ class ContentTypeNotSupported(Refusal):
 
 class AlreadyAnswered(Refusal):
     """The interrupt has another answer."""
+
+
+class SessionBusy(Refusal):
+    """The session works on something else."""
+
+
+class MethodDisabled(Refusal):
+    """The operator has not switched this on."""
+
+
+class CapabilityMissing(Refusal):
+    """It is switched on, but this principal may not use it."""
 
 
 class IllegalTransition(Refusal):

@@ -20,8 +20,9 @@ from . import rpc as v1_0
 from .auth import Authenticate
 from .card import VERSIONS, Card, CardInfo
 from .drain import Drain
-from .encode import to_json
+from .encode import V1_0, to_json
 from .errors import Fault
+from .methods.table import dispatched
 from .openapi.document import Service, document
 from .openapi.methods import PUSH
 from .operations import Operations, Services
@@ -32,6 +33,7 @@ from .routes import methods_of
 from .rpc import Rpc
 from .v03 import methods as v0_3
 from .v03.rest import PREFIX, RestV03
+from .v03.shape import JSON as JSON_V03
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +74,12 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     operations = Operations(services)
     rests = {"1.0": Rest, "0.3": RestV03}
     rpc = Rpc(
-        operations, drain, keep_alive, {version: METHODS[version] for version in versions}, v0_3.REFUSED_IN_STREAMS
+        operations,
+        drain,
+        keep_alive,
+        {version: METHODS[version] for version in versions},
+        dispatched(JSON_V03 if "0.3" in versions else V1_0),
+        v0_3.REFUSED_IN_STREAMS,
     )
     about = _About(Card.of(card, versions), card.version, tuple(versions))
     service = Service(

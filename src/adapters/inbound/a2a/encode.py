@@ -84,11 +84,12 @@ def _same(told: Told) -> Told:
 
 @frozen
 class Shape:
-    """A protocol version's words for what is told: how it renames a response of 1.0, and a Task."""
+    """A protocol version's words for what is told: how it renames a response of 1.0, a Task, and a Message."""
 
     version: str
     response: Callable[[Told], Told] = _same
     task: Callable[[Told], Told] = _same
+    message: Callable[[Told], Told] = _same
 
 
 V1_0: Final = Shape(VERSION)

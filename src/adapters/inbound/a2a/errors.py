@@ -18,14 +18,19 @@ from litestar.exceptions import HTTPException
 
 from opencode_a2a_server.domain.errors import (
     AgentFault,
+    AgentRefused,
     AgentUnreachable,
     AlreadyAnswered,
+    CapabilityMissing,
     ContentTypeNotSupported,
     Draining,
     IllegalTransition,
     InvalidRequest,
     JournalUnavailable,
+    MethodDisabled,
     Refusal,
+    SessionBusy,
+    SessionNotFound,
     TaskNotCancelable,
     TaskNotFound,
     Unavailable,
@@ -90,7 +95,11 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     AgentUnreachable: Row(-32052, 503, "UNAVAILABLE", "AGENT_UNREACHABLE", retry=5),
     Unavailable: Row(-32053, 503, "UNAVAILABLE", "UNAVAILABLE", retry=1),
     AlreadyAnswered: Row(-32055, 409, "ABORTED", "ALREADY_ANSWERED"),
+    SessionNotFound: Row(-32054, 404, "NOT_FOUND", "SESSION_NOT_FOUND"),
     Unauthenticated: Row(-32056, 401, "UNAUTHENTICATED", "UNAUTHENTICATED"),
+    MethodDisabled: Row(-32062, 403, "FAILED_PRECONDITION", "METHOD_DISABLED"),
+    CapabilityMissing: Row(-32063, 403, "PERMISSION_DENIED", "AUTHORIZATION_FORBIDDEN"),
+    SessionBusy: Row(-32064, 409, "ABORTED", "SESSION_BUSY", retry=1),
     MalformedJson: Row(-32700, 400, "INVALID_ARGUMENT", "JSON_PARSE_ERROR"),
     MalformedCall: Row(-32600, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
     MethodNotFound: Row(-32601, 404, "NOT_FOUND", "METHOD_NOT_FOUND"),
@@ -98,6 +107,14 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     IllegalTransition: _INTERNAL,
 }
 """A class that is missing takes the row of the nearest one above it."""
+
+EXTENSION_TABLE: Final[Mapping[type[Exception], Row]] = {
+    **TABLE,
+    AgentUnreachable: Row(-32052, 503, "UNAVAILABLE", "UPSTREAM_UNREACHABLE", retry=5),
+    AgentRefused: Row(-32065, 502, "INTERNAL", "UPSTREAM_HTTP_ERROR"),
+    AgentFault: Row(-32066, 502, "INTERNAL", "UPSTREAM_PAYLOAD_ERROR"),
+}
+"""The same for extension methods, which name a fault of the runtime's as opencode-a2a-server 0.2 did."""
 
 _HTTP: Final[Mapping[int, Row]] = {
     404: TABLE[MethodNotFound],
@@ -115,13 +132,17 @@ class Fault:
     row: Row
     message: str
     details: tuple[Detail, ...] = field(default=())
+    flat: Detail | None = None
+    """JSON-RPC's `data` for who looks for an object there, as clients of opencode-a2a-server 0.2 do."""
 
     @classmethod
-    def of(cls, error: Exception, **context: str) -> Fault:
+    def of(cls, error: Exception, table: Mapping[type[Exception], Row] = TABLE, **context: str) -> Fault:
         """Look an error up; `context` is told as the metadata of its ErrorInfo."""
-        row, said = _looked_up(error)
+        if isinstance(error, Told):
+            return error.fault
+        row, said = _looked_up(error, table)
         message = "Internal error" if row is _INTERNAL else said
-        return cls(row, message, _details(row, message, error, context))
+        return cls(row, message, _details(row, message, error, {**_kind(row, error, table), **context}))
 
     @property
     def internal(self) -> bool:
@@ -131,7 +152,8 @@ class Fault:
     @property
     def rpc(self) -> Detail:
         """JSON-RPC's error object (A2A 1.0, 9.5)."""
-        return {"code": self.row.code, "message": self.message, "data": list(self.details)}
+        data = list(self.details) if self.flat is None else self.flat
+        return {"code": self.row.code, "message": self.message, "data": data}
 
     @property
     def status(self) -> Detail:
@@ -148,14 +170,22 @@ class Fault:
         return ((b"retry-after", b"%d" % self.row.retry),) if self.row.retry else ()
 
 
-def _looked_up(error: Exception) -> tuple[Row, str]:
+class Told(Exception):
+    """An error for which somebody has found the words already."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def _looked_up(error: Exception, table: Mapping[type[Exception], Row]) -> tuple[Row, str]:
     if isinstance(error, HTTPException):
         return _http_row(error.status_code), str(error.detail)
-    return _row(type(error)), str(error)
+    return _row(type(error), table), str(error)
 
 
-def _row(kind: type[BaseException]) -> Row:
-    return next((TABLE[base] for base in kind.__mro__ if base in TABLE), _INTERNAL)
+def _row(kind: type[BaseException], table: Mapping[type[Exception], Row]) -> Row:
+    return next((table[base] for base in kind.__mro__ if base in table), _INTERNAL)
 
 
 def _http_row(status: int) -> Row:
@@ -172,7 +202,7 @@ def _details(row: Row, message: str, error: Exception, context: Mapping[str, str
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": row.reason,
             "domain": "a2a-protocol.org",
-            "metadata": {**_kind(row, error), **context},
+            "metadata": dict(context),
         }
     ]
     if isinstance(error, InvalidRequest) and error.field:
@@ -183,8 +213,8 @@ def _details(row: Row, message: str, error: Exception, context: Mapping[str, str
     return tuple(details)
 
 
-def _kind(row: Row, error: Exception) -> Mapping[str, str]:
+def _kind(row: Row, error: Exception, table: Mapping[type[Exception], Row]) -> Mapping[str, str]:
     """Name what the row's reason is too coarse for: TASK_IS_BUSY of an UNSUPPORTED_OPERATION."""
-    if row is _INTERNAL or type(error) in TABLE or not isinstance(error, Refusal):
+    if row is _INTERNAL or type(error) in table or not isinstance(error, Refusal):
         return {}
     return {"type": re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()}

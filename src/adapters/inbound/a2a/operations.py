@@ -16,6 +16,7 @@ from opencode_a2a_server.domain.push import PushConfig
 
 from . import encode
 from .errors import PushNotificationNotSupported
+from .methods.row import MethodServices
 from .page_token import token_out
 from .parameters import Call
 from .push import Push, PushServices
@@ -35,6 +36,8 @@ class Services:
     subscribe: Subscribe
     push: PushServices | None = None
     """None if no notifications are sent."""
+    methods: MethodServices = field(factory=MethodServices)
+    """What is behind extension methods."""
 
 
 @frozen

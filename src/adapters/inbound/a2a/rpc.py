@@ -111,6 +111,8 @@ class Rpc:
     keep_alive: float
     methods: Mapping[str, Mapping[str, Method]] = field(factory=lambda: {"1.0": METHODS})
     """The methods of each version that is served."""
+    others: Mapping[str, Method] = field(factory=dict)
+    """Methods which no version has: they are called the same in all of them."""
     refused_in_streams: frozenset[str] = frozenset()
     """Methods whose clients look for an error, too, in a stream."""
 
@@ -129,6 +131,8 @@ class Rpc:
 
     def _method(self, name: str, version: str) -> Method:
         """Find a method in the version that was asked for, in any if none was."""
+        if name in self.others:
+            return self.others[name]
         served = {version: self.methods[version]} if version else self.methods
         for methods in served.values():
             if name in methods:

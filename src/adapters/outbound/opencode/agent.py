@@ -12,17 +12,23 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Hearing, Prompt, Readiness
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.offers import Offers
+from opencode_a2a_server.app.ports.sessions import Sessions
 from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnreachable
 from opencode_a2a_server.domain.events import Recollection, SessionOpened, Telling
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt, Permission
 from opencode_a2a_server.domain.message import Json, Message
-from opencode_a2a_server.domain.session import PromptOptions, Session
+from opencode_a2a_server.domain.session import ModelChoice, PromptOptions, Session
 
 from . import codec
+from .catalog import OpenCodeCatalog
 from .client import Address, Client
 from .feed import Feed
+from .files import OpenCodeFiles
+from .sessions import OpenCodeEditor, OpenCodeReader, OpenCodeWorker
+from .workspaces import OpenCodeWorkspaces
 
 _GENERATIONS = 8
 """How deep sub-agents of sub-agents are followed."""
@@ -41,14 +47,22 @@ class OpenCode:
     clock: Clock
     feed: Feed
     name: str = "OpenCode"
+    default: ModelChoice | None = None
+    """The model for what OpenCode wants to be told one and nobody chose."""
     _tried: set[MessageId] = field(factory=set, init=False)
     _readiness: Readiness = field(default=Readiness(ready=True), init=False)
 
     @classmethod
-    def at(cls, address: Address, clock: Clock, transport: httpx.AsyncBaseTransport | None = None) -> Self:
+    def at(
+        cls,
+        address: Address,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+        default: ModelChoice | None = None,
+    ) -> Self:
         """Make the runtime at an address."""
         client = Client.to(address, transport)
-        return cls(client, clock, Feed(client, clock))
+        return cls(client, clock, Feed(client, clock), default=default)
 
     async def __aenter__(self) -> Self:
         await self.feed.__aenter__()
@@ -57,6 +71,13 @@ class OpenCode:
     async def __aexit__(self, *_: object) -> None:
         await self.feed.__aexit__()
         await self.client.close()
+
+    @property
+    def offers(self) -> Offers:
+        """See `Offering.offers`."""
+        client = self.client
+        sessions = Sessions(OpenCodeReader(client), OpenCodeEditor(client, self.default), OpenCodeWorker(client))
+        return Offers(sessions, OpenCodeCatalog(client), OpenCodeWorkspaces(client), OpenCodeFiles(client))
 
     def check(self, message: Message) -> None:
         """See `Agent.check`."""

@@ -20,7 +20,7 @@ from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, InvalidR
 from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
 from opencode_a2a_server.domain.interrupt import Interrupt
 from opencode_a2a_server.domain.message import Json
-from opencode_a2a_server.domain.session import Session
+from opencode_a2a_server.domain.session import Directory, Session
 
 from . import codec
 from .errors import check_answer, reaching
@@ -94,7 +94,7 @@ class Client:
 
     async def version(self) -> str:
         """Give OpenCode's version."""
-        health = codec.decode_json(await self._call("GET", "/global/health"))
+        health = codec.decode_json(await self.call("GET", "/global/health"))
         version = health.get("version") if isinstance(health, Mapping) else None
         if not isinstance(version, str):
             raise AgentFault("OpenCode's health says no version")
@@ -106,44 +106,44 @@ class Client:
         """Create a session in the configured directory."""
         body: dict[str, Json] = {"title": title} if title else {}
         query = {} if self.address.directory is None else {"directory": self.address.directory}
-        return codec.decode_session(await self._call("POST", "/session", query=query, body=body))
+        return codec.decode_session(await self.call("POST", "/session", query=query, body=body))
 
     async def has_session(self, session: SessionId) -> bool:
         """Say whether OpenCode knows the session."""
-        return await self._found(f"/session/{_safe(session)}")
+        return await self._found(f"/session/{safe(session)}")
 
     async def children(self, session: SessionId) -> Sequence[SessionId]:
         """Name the sessions of the session's sub-agents."""
-        return codec.decode_children(await self._call("GET", f"/session/{_safe(session)}/children"))
+        return codec.decode_children(await self.call("GET", f"/session/{safe(session)}/children"))
 
     async def busy(self, session: Session) -> frozenset[SessionId]:
         """Name the sessions at work in the session's directory."""
-        return codec.decode_statuses(await self._call("GET", "/session/status", query=_within(session)))
+        return codec.decode_statuses(await self.call("GET", "/session/status", query=_within(session)))
 
     async def abort(self, session: SessionId) -> None:
         """Stop what the session does."""
-        await self._call("POST", f"/session/{_safe(session)}/abort")
+        await self.call("POST", f"/session/{safe(session)}/abort")
 
     # Messages
 
     async def prompt(self, session: SessionId, body: Mapping[str, Json]) -> None:
         """Have a prompt admitted."""
-        await self._call("POST", f"/session/{_safe(session)}/prompt_async", body=body)
+        await self.call("POST", f"/session/{safe(session)}/prompt_async", body=body)
 
     async def changes(self, session: SessionId, prompt: MessageId) -> list[FileChange]:
         """List the files that a turn has changed."""
-        path = f"/session/{_safe(session)}/diff"
-        return codec.decode_changes(await self._call("GET", path, query={"messageID": _safe(prompt)}))
+        path = f"/session/{safe(session)}/diff"
+        return codec.decode_changes(await self.call("GET", path, query={"messageID": safe(prompt)}))
 
     async def has_message(self, session: SessionId, message: MessageId) -> bool:
         """Say whether the session has the message."""
-        return await self._found(f"/session/{_safe(session)}/message/{_safe(message)}")
+        return await self._found(f"/session/{safe(session)}/message/{safe(message)}")
 
     async def messages(self, session: SessionId, since: MessageId | None) -> bytes:
         """Give the session's messages as JSON, from `since` on if it can be found, oldest first."""
-        path, query, pages = f"/session/{_safe(session)}/message", {"limit": str(_PAGE)}, []
+        path, query, pages = f"/session/{safe(session)}/message", {"limit": str(_PAGE)}, []
         for _ in range(_PAGES):
-            response = await self._send("GET", path, query=query)
+            response = await self.send("GET", path, query=query)
             page = codec.split_array(response.content)
             pages.append(page)
             before = response.headers.get("x-next-cursor")
@@ -156,8 +156,8 @@ class Client:
 
     async def asked(self, session: Session) -> list[Interrupt]:
         """List the permissions and questions of the session's directory that wait for an answer."""
-        permissions = await self._call("GET", "/permission", query=_within(session))
-        questions = await self._call("GET", "/question", query=_within(session))
+        permissions = await self.call("GET", "/permission", query=_within(session))
+        questions = await self.call("GET", "/question", query=_within(session))
         return [*codec.decode_permissions(permissions), *codec.decode_questions(questions)]
 
     async def answer(
@@ -165,7 +165,7 @@ class Client:
     ) -> bool:
         """Post an answer; False if OpenCode does not wait for it."""
         try:
-            await self._call("POST", f"/{kind}/{_safe(request)}/{verb}", query=_within(session), body=body)
+            await self.call("POST", f"/{kind}/{safe(request)}/{verb}", query=_within(session), body=body)
         except AgentRefused as refused:
             if refused.status == httpx.codes.NOT_FOUND:
                 return False
@@ -195,7 +195,7 @@ class Client:
 
     async def _found(self, path: str) -> bool:
         try:
-            await self._call("GET", path)
+            await self.call("GET", path)
         except AgentRefused as refused:
             # A malformed id gives 500 or 400 there, which is no better than unknown.
             if refused.status in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST):
@@ -203,16 +203,30 @@ class Client:
             raise
         return True
 
-    async def _call(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Json] | None = None
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Json] | None = None,
+        read: float | None = None,
     ) -> bytes:
-        return (await self._send(method, path, query=query, body=body)).content
+        """Make a call; gives the JSON that was answered. What a client named is in no path but by way of `safe`."""
+        return (await self.send(method, path, query=query, body=body, read=read)).content
 
-    async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Json] | None = None
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Json] | None = None,
+        read: float | None = None,
     ) -> httpx.Response:
+        """Make a call; gives the answer with its headers. `read` is how long to wait for it, if not as long as usual."""
         what = f"{method} {path}"
-        request = self._request(method, path, query or {}, body)
+        request = self._request(method, path, query or {}, body, read=read)
         with reaching(what):
             response = await self._control.handle_async_request(request)
             try:
@@ -259,7 +273,13 @@ def _identity(address: Address) -> Mapping[str, str]:
     return {"authorization": f"Basic {credentials}"}
 
 
-def _safe(identifier: str) -> str:
+def within(client: Client, directory: Directory | None) -> Mapping[str, str]:
+    """Name a directory in a query; None is the configured one, if there is one."""
+    named = directory if directory is not None else client.address.directory
+    return {} if named is None else {"directory": named}
+
+
+def safe(identifier: str) -> str:
     """
     Let only an identifier into a path: `x/shell?` must not reach another endpoint.
 

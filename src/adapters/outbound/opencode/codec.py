@@ -494,7 +494,7 @@ _TOOL_STATES: Mapping[type[wire.ToolState], ToolState] = {
 
 def _file(file: wire.FilePart) -> Part:
     try:
-        media_type, raw = _open_data_url(file.url)
+        media_type, raw = open_data_url(file.url)
     except ValueError:
         return UrlPart(file.url, file.mime, file.filename)
     return RawPart(raw, file.mime or media_type, file.filename)
@@ -574,10 +574,11 @@ def encode_parts(message: Message) -> Sequence[_Body]:
         InvalidRequest: A `data:` URL is none.
 
     """
-    return [_encode_part(part, f"parts[{index}]") for index, part in enumerate(message.parts)]
+    return [encode_part(part, f"parts[{index}]") for index, part in enumerate(message.parts)]
 
 
-def _encode_part(part: Part, where: str) -> _Body:
+def encode_part(part: Part, where: str) -> _Body:
+    """Give one part of a prompt, as `encode_parts` does; `where` is what an error calls its place."""
     match part:
         case TextPart(text):
             return {"type": "text", "text": text}
@@ -594,7 +595,7 @@ def _encode_reference(part: UrlPart, where: str) -> _Body:
     scheme = part.url.partition(":")[0].lower()
     if scheme == "data":
         try:
-            media_type, raw = _open_data_url(part.url)
+            media_type, raw = open_data_url(part.url)
         except ValueError as error:
             raise InvalidRequest(f"this data: URL cannot be read ({error})", where) from error
         return _encode_file(raw, part.media_type or media_type, part.filename)
@@ -632,7 +633,7 @@ def _guess(raw: bytes, filename: str) -> str:
         return by_name
 
 
-def _open_data_url(url: str) -> tuple[str, bytes]:
+def open_data_url(url: str) -> tuple[str, bytes]:
     """
     Take a `data:` URL apart (RFC 2397).
 

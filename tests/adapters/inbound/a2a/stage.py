@@ -14,6 +14,7 @@ from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoders
+from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
@@ -101,6 +102,7 @@ class Stage:
     notifier: FakeNotifier = field(factory=FakeNotifier)
     drain: Drain = field(factory=Drain)
     versions: Sequence[str] = VERSIONS
+    methods: MethodServices = field(factory=MethodServices)
     journal: FakeJournal = field(init=False)
     accept: Accepting = field(init=False)
     app: Litestar = field(init=False)
@@ -131,6 +133,7 @@ class Stage:
             cancel_task=CancelTask(self.journal, cast("RunTurns", self.accept.turns)),
             subscribe=subscribe,
             push=push,
+            methods=self.methods,
         )
 
     def push(self) -> PushServices:

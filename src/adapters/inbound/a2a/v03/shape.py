@@ -171,5 +171,5 @@ def _twice(encoded: str) -> str:
 _json: Final = _Json()
 _proto: Final = _Proto()
 
-JSON: Final = Shape(VERSION, _json.response, _json.task)
-PROTO: Final = Shape(f"{VERSION}, ProtoJSON", _proto.response, _proto.task)
+JSON: Final = Shape(VERSION, _json.response, _json.task, _json.message)
+PROTO: Final = Shape(f"{VERSION}, ProtoJSON", _proto.response, _proto.task, _proto.message)

@@ -1,0 +1,69 @@
+"""Methods that say what the runtime can be asked to work with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
+from opencode_a2a_server.adapters.inbound.a2a.shared import Told
+from opencode_a2a_server.app.ports.catalog import Offer
+from opencode_a2a_server.app.usecases.look_around import LookAround
+
+from .read import Params, Words
+from .row import Answer, ExtensionMethod, MethodServices, row
+from .told import plain
+from .uris import PROVIDER_DISCOVERY
+
+
+class ListModels(Params, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose models are wanted."""
+
+    provider_id: Words | None = None
+
+
+async def _providers(around: LookAround, _call: Call, _asked: Params) -> Told:
+    offer = await around.models()
+    return {"items": plain(offer.providers), **_defaults(offer)}
+
+
+async def _models(around: LookAround, _call: Call, asked: ListModels) -> Told:
+    offer = await around.models()
+    wanted = None if asked.provider_id is None else asked.provider_id.strip()
+    models = [model for model in offer.models if wanted in (None, model.provider_id)]
+    return {"items": plain(models), **_defaults(offer)}
+
+
+def _defaults(offer: Offer) -> Told:
+    return {"default_by_provider": dict(offer.default_by_provider), "connected": list(offer.connected)}
+
+
+def _part(services: MethodServices) -> LookAround | None:
+    return services.around
+
+
+_OFFER: Final = ("items", "default_by_provider", "connected")
+
+ROWS: Final[tuple[ExtensionMethod, ...]] = (
+    row(
+        "opencode.providers.list",
+        "list_providers",
+        extension=PROVIDER_DISCOVERY,
+        summary="Who serves models, with how many and which by default.",
+        params=Params,
+        answer=Answer(_OFFER, "ProviderSummary"),
+        part=_part,
+        call=_providers,
+        since="0.2",
+    ),
+    row(
+        "opencode.models.list",
+        "list_models",
+        extension=PROVIDER_DISCOVERY,
+        summary="Models, of one provider or of all, with what they can do, their variants and prices.",
+        params=ListModels,
+        answer=Answer(_OFFER, "ModelSummary"),
+        part=_part,
+        call=_models,
+        since="0.2",
+    ),
+)
