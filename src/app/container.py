@@ -24,8 +24,8 @@ from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
-from opencode_a2a_server.adapters.inbound.a2a.encode import Encoders
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
+from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
@@ -113,11 +113,14 @@ class Container(containers.DeclarativeContainer):
         journal=journal,
         configs=push_configs,
         notifier=notifier,
-        encoders=providers.Singleton(Encoders).provided.of,
+        wording=providers.Singleton(Notifications),
         clock=clock,
         spread=providers.Object(random.random),
         pace=providers.Singleton(
-            PushPace, timeout=settings.provided.push.timeout, attempts=settings.provided.push.attempts
+            PushPace,
+            timeout=settings.provided.push.timeout,
+            attempts=settings.provided.push.attempts,
+            bytes_most=settings.provided.push.bytes_most,
         ),
     )
     create_push_config = providers.Singleton(

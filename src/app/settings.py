@@ -283,6 +283,12 @@ class PushSettings:
     timeout: float = _setting(
         "A2A_PUSH_TIMEOUT_SECONDS", "Seconds for one attempt to deliver a notification.", 10.0, check=_positive
     )
+    bytes_most: int = _setting(
+        "A2A_PUSH_MAX_BYTES",
+        "Bytes of one notification; a larger one goes without its content and says so.",
+        4 << 20,
+        check=_at_least_one,
+    )
     attempts: int = _setting(
         "A2A_PUSH_MAX_ATTEMPTS",
         "Attempts to deliver a notification, with growing pauses; after the last one its configuration stops.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from enum import Enum
 
 from attrs import define, evolve, field, frozen
 
@@ -25,6 +26,15 @@ _SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110: the name of an authentication scheme is a token."""
 
 
+class Words(Enum):
+    """In which words a receiver is told: of each update, or of the task whenever its status has changed."""
+
+    V1_0 = "1.0"
+    """Updates, as a stream has them (A2A 1.0, 4.3.3)."""
+    V0_3 = "0.3"
+    """The task as it stands (A2A 0.3, 9.5): its receivers know nothing smaller."""
+
+
 @frozen
 class PushConfig:
     """Where updates of a task are sent, and what proves there that it is us (A2A 1.0, 4.3.1)."""
@@ -35,6 +45,8 @@ class PushConfig:
     token: str = field(default="", repr=False)
     scheme: str = ""
     credentials: str = field(default="", repr=False)
+    words: Words = Words.V1_0
+    """Those of the protocol version it was created over."""
 
     def check(self) -> None:
         """
@@ -67,8 +79,8 @@ class Outbox:
     """
     What one configuration has been told: all up to `seq`.
 
-    `upto` is past it while a delivery is under way. `stopped` says why nothing more is sent; what is behind `seq` is
-    then the dead letter.
+    `upto` is past it while a delivery is under way, which has failed so many times. `stopped` says why nothing more is
+    sent; what is behind `seq` is then the dead letter.
     """
 
     config: PushConfig
@@ -76,6 +88,7 @@ class Outbox:
     upto: Seq
     created_at: float = 0.0
     stopped: str = ""
+    failures: int = 0
 
     @classmethod
     def begun(cls, config: PushConfig, seq: Seq, at: float) -> Outbox:
@@ -89,7 +102,16 @@ class Outbox:
     @property
     def sent(self) -> Outbox:
         """Have told it."""
-        return evolve(self, seq=self.upto)
+        return evolve(self, seq=self.upto, failures=0)
+
+    @property
+    def failed(self) -> Outbox:
+        """Have tried in vain."""
+        return evolve(self, failures=self.failures + 1)
+
+    def again(self, config: PushConfig) -> Outbox:
+        """Go on with a configuration that takes this one's place, also if this one had stopped."""
+        return evolve(self, config=config, stopped="", failures=0)
 
     def stop(self, reason: str) -> Outbox:
         """Tell nothing more."""

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import PushConfigId, Seq, TaskId
-from opencode_a2a_server.domain.push import Outbox, PushConfig
+from opencode_a2a_server.domain.push import Outbox, PushConfig, Words
 from tests.fakes.clock import TurnedClock
 from tests.fakes.stores import KINDS, Life, Stores
 
@@ -61,12 +62,23 @@ async def test_a_later_one_of_the_same_id_takes_its_place(life: Life) -> None:
 async def test_how_far_it_has_come_outlives_a_restart(stores: Stores) -> None:
     async with stores.live() as life:
         await life.push_configs.save(outbox())
-        await life.push_configs.mark(outbox().sending(Seq(7)))
+        await life.push_configs.mark(outbox().sending(Seq(7)).failed.failed)
 
     async with stores.live() as life:
         (found,) = await life.push_configs.live()
 
-    assert (found.seq, found.upto) == (3, 7)
+    assert (found.seq, found.upto, found.failures) == (3, 7, 2)
+
+
+@pytest.mark.parametrize("words", Words)
+async def test_in_which_words_it_is_told_outlives_a_restart(stores: Stores, words: Words) -> None:
+    kept = outbox()
+    kept = kept.again(evolve(kept.config, words=words))
+    async with stores.live() as life:
+        await life.push_configs.save(kept)
+
+    async with stores.live() as life:
+        assert await life.push_configs.live() == [kept]
 
 
 async def test_one_that_was_deleted_stays_so(life: Life) -> None:

@@ -1,4 +1,4 @@
-"""Who carries notifications out."""
+"""Who carries notifications out, and what they say."""
 
 from __future__ import annotations
 
@@ -12,16 +12,34 @@ from opencode_a2a_server.domain.updates import Entry
 Encode = Callable[[Entry], bytes]
 """An update as clients are told it; empty for one they are not told of."""
 
-Encoders = Callable[[Task], Encode]
-"""How the updates of a task are encoded: as its streams have them."""
+
+class Wording(Protocol):
+    """What notifications say, as bytes."""
+
+    def updates(self, task: Task) -> Encode:
+        """Give what encodes the updates of a task: as its streams have them."""
+        ...
+
+    def standing(self, task: Task) -> bytes:
+        """Encode a task as it stands, for receivers that are told nothing smaller."""
+        ...
+
+    def brief(self, body: bytes) -> bytes:
+        """Give the same without its content, marked as such: the receiver can get the task."""
+        ...
 
 
 class Undelivered(Exception):
-    """The receiver did not take it; with `final` it is not worth another try."""
+    """
+    The receiver did not take it.
 
-    def __init__(self, message: str, *, final: bool = False) -> None:
+    With `final` it is not worth another try; with `too_large` it is worth one with less in it.
+    """
+
+    def __init__(self, message: str, *, final: bool = False, too_large: bool = False) -> None:
         super().__init__(message)
         self.final = final
+        self.too_large = too_large
 
 
 class Notifier(Protocol):

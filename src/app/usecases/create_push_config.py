@@ -15,7 +15,7 @@ from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates
 from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import Principal, PushConfigId, Seq, TaskId
-from opencode_a2a_server.domain.push import Outbox, PushConfig
+from opencode_a2a_server.domain.push import Outbox, PushConfig, Words
 
 
 @frozen
@@ -69,15 +69,21 @@ class CreatePushConfig:
 
     async def _check_room(self, config: PushConfig) -> None:
         there = {outbox.config.id for outbox in await self.configs.of(config.task_id)}
-        if config.id not in there and len(there) >= self.most:
+        if self._named(config).id not in there and len(there) >= self.most:
             raise InvalidRequest(f"a task has at most {self.most} push notification configurations; delete one", "id")
 
+    def _named(self, config: PushConfig) -> PushConfig:
+        """Name what its client did not: over 0.3 after the task, as its SDKs do, so that setting one again changes it."""
+        if config.id:
+            return config
+        return evolve(config, id=PushConfigId(config.task_id if config.words is Words.V0_3 else self.ids.new()))
+
     async def _keep(self, log: TaskLog, seq: Seq, config: PushConfig) -> PushConfig:
-        config = evolve(config, id=config.id or PushConfigId(self.ids.new()))
+        config = self._named(config)
         outbox = Outbox.begun(config, seq, self.clock.now())
         for other in await self.configs.of(config.task_id):
             if other.config.id == config.id:
-                outbox = evolve(other, config=config, stopped="")
+                outbox = other.again(config)
         self.deliver.drop(config.task_id, config.id)
         await self.configs.save(outbox)
         if outbox.seq < log.task.seq or not log.task.state.terminal:

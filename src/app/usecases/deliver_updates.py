@@ -5,6 +5,9 @@ Each configuration has one job, which reads its task's journal as a stream does:
 slow its receiver is. What it is about to send is marked before, so that after a crash the same is sent again under
 the same name. A receiver that goes on failing is given up: its configuration stops where it stands, and what is behind
 that is the dead letter. A configuration ends with its task once all is delivered.
+
+A receiver of protocol 0.3 takes nothing smaller than a task. It is told the task as it stands whenever its status has
+changed: what that costs does not depend on how much is said in between.
 """
 
 from __future__ import annotations
@@ -12,22 +15,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Self, TypeAlias, TypeVar
+from functools import partial
+from typing import Final, Self, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, Reader, TaskLog
-from opencode_a2a_server.app.ports.notifier import Encode, Encoders, Notifier, Undelivered
+from opencode_a2a_server.app.ports.notifier import Encode, Notifier, Undelivered, Wording
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
 from opencode_a2a_server.domain.errors import JournalUnavailable, TaskNotFound
 from opencode_a2a_server.domain.ids import PushConfigId, TaskId
-from opencode_a2a_server.domain.push import Outbox, parcels
+from opencode_a2a_server.domain.push import Outbox, Words, parcels
 from opencode_a2a_server.domain.updates import Entry, TextAppended
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Key: TypeAlias = tuple[TaskId, PushConfigId]
+
+_DOUBLINGS_MOST: Final = 64
+"""Of a pause: past any bound, and short of what a float cannot hold."""
 
 
 @frozen
@@ -44,6 +51,8 @@ class PushPace:
     gather: float = 0.25
     """After a delivery of text, for more of it to come."""
     store_retry: float = 1.0
+    bytes_most: int = 4 * 1024 * 1024
+    """In a notification; one with more goes without its content."""
 
 
 class _GivenUp(Exception):
@@ -57,7 +66,7 @@ class DeliverUpdates:
     journal: Journal
     configs: PushConfigs
     notifier: Notifier
-    encoders: Encoders
+    wording: Wording
     clock: Clock
     spread: Callable[[], float]
     """Chance, from 0 to 1: those who failed together shall not come back together."""
@@ -113,13 +122,11 @@ class DeliverUpdates:
     async def _follow(self, job: _Job) -> None:
         config = job.outbox.config
         log = await self._patiently(lambda: self.journal.open(config.task_id))
-        reader, encode = log.read(job.outbox.seq), self.encoders(log.task)
         try:
-            while not _all_read(log, reader):
-                entries = await self._patiently(reader.next)
-                await self._tell(job, entries, encode)
-                if type(entries[-1].update) is TextAppended:
-                    await self.clock.sleep(self.pace.gather)
+            if config.words is Words.V0_3:
+                await self._tell_task(job, log)
+            else:
+                await self._tell_updates(job, log)
         except _GivenUp as reason:
             _log.error(
                 "push notifications of task %s to configuration %s stop behind update %d: %s",
@@ -132,39 +139,74 @@ class DeliverUpdates:
             return
         await self._patiently(lambda: self.configs.delete(config.task_id, config.id))
 
+    async def _tell_updates(self, job: _Job, log: TaskLog) -> None:
+        """Tell every update, until the task has ended and all is told."""
+        reader, encode = log.read(job.outbox.seq), self.wording.updates(log.task)
+        while not _all_read(log, reader):
+            entries = await self._patiently(reader.next)
+            await self._tell(job, entries, encode)
+            await self._gather(entries)
+
     async def _tell(self, job: _Job, entries: Sequence[Entry], encode: Encode) -> None:
         """Deliver entries one after another, each marked before."""
         for parcel in parcels(entries, job.outbox.upto):
             if body := encode(parcel.entry):
                 await self._mark(job, job.outbox.sending(parcel.upto))
-                await self._deliver(job.outbox, body)
-                job.outbox = job.outbox.sent
+                await self._deliver(job, body)
         await self._mark(job, job.outbox.sending(entries[-1].seq).sent)
 
-    async def _deliver(self, outbox: Outbox, body: bytes) -> None:
-        name = f"{outbox.config.task_id}:{outbox.upto}"
-        pause = self.pace.pause
-        for attempt in range(1, self.pace.attempts + 1):
-            reason = await self._attempt(outbox, name, body)
-            if not reason:
+    async def _tell_task(self, job: _Job, log: TaskLog) -> None:
+        """Tell the task as it stands after each change of its status; what has passed meanwhile is not told late."""
+        task, reader = log.task, log.read(job.outbox.seq)
+        while True:
+            if task.status.seq > job.outbox.seq:
+                seq, body = task.seq, self.wording.standing(task)
+                await self._patiently(partial(log.durable, seq))
+                await self._mark(job, job.outbox.sending(seq))
+                await self._deliver(job, body)
+                await self._mark(job, job.outbox)
+            elif task.status.state.terminal:
                 return
-            _log.info("delivery %s, attempt %d: %s", name, attempt, reason)
-            if attempt < self.pace.attempts:
-                await self.clock.sleep(pause * (1 + self.spread()) / 2)
-                pause = min(pause * 2, self.pace.pause_most)
-        raise _GivenUp(f"{self.pace.attempts} attempts failed, the last one: {reason}")
+            else:
+                await self._gather(await self._patiently(reader.next))
 
-    async def _attempt(self, outbox: Outbox, name: str, body: bytes) -> str:
+    async def _gather(self, entries: Sequence[Entry]) -> None:
+        """Where text was told, let more of it come."""
+        if type(entries[-1].update) is TextAppended:
+            await self.clock.sleep(self.pace.gather)
+
+    async def _deliver(self, job: _Job, body: bytes) -> None:
+        """Send until it arrives; every failure is marked, so that a restart does not forgive it."""
+        config, name = job.outbox.config, f"{job.outbox.config.task_id}:{job.outbox.upto}"
+        if len(body) > self.pace.bytes_most:
+            body = self.wording.brief(body)
+        while (fault := await self._attempt(job.outbox, name, body)) is not None:
+            if fault.too_large and (brief := self.wording.brief(body)) != body:
+                body = brief
+                continue
+            await self._mark(job, job.outbox.failed)
+            failures = job.outbox.failures
+            _log.info("delivery %s to configuration %s, failure %d: %s", name, config.id, failures, fault)
+            if fault.final:
+                raise _GivenUp(str(fault))
+            if failures >= self.pace.attempts:
+                raise _GivenUp(f"{failures} attempts failed, the last one: {fault}")
+            await self.clock.sleep(self._pause_after(failures))
+        job.outbox = job.outbox.sent
+
+    def _pause_after(self, failures: int) -> float:
+        longest = self.pace.pause * 2.0 ** min(failures - 1, _DOUBLINGS_MOST)
+        return min(longest, self.pace.pause_most) * (1 + self.spread()) / 2
+
+    async def _attempt(self, outbox: Outbox, name: str, body: bytes) -> Undelivered | None:
         """Try once; gives what went wrong."""
         try:
             await self.clock.within(self.pace.timeout, self.notifier.deliver(outbox.config, name, body))
         except TimeoutError:
-            return f"no answer within {self.pace.timeout:g} seconds"
-        except Undelivered as error:
-            if error.final:
-                raise _GivenUp(str(error)) from error
-            return str(error)
-        return ""
+            return Undelivered(f"no answer within {self.pace.timeout:g} seconds")
+        except Undelivered as fault:
+            return fault
+        return None
 
     async def _mark(self, job: _Job, outbox: Outbox) -> None:
         await self._patiently(lambda: self.configs.mark(outbox))

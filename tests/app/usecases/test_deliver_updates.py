@@ -29,7 +29,7 @@ from opencode_a2a_server.domain.ids import (
     TaskId,
 )
 from opencode_a2a_server.domain.message import Message, Role, TextPart
-from opencode_a2a_server.domain.push import PushConfig
+from opencode_a2a_server.domain.push import PushConfig, Words
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
@@ -55,18 +55,26 @@ SAID = Message(MessageId("m-1"), Role.USER, (TextPart("hello"),))
 STARTED = TurnStarted(Session(SessionId("ses_1"), Directory("/work")), MessageId("msg_1"))
 TOLD = ArtifactTold(TEXT, BlockKind.TEXT, (TextPart(""),))
 COMPLETED = StatusChanged(TaskState.COMPLETED)
+PACE = PushPace(gather=0)
 
 
-def encoders(_task: Task) -> Callable[[Entry], bytes]:
-    """Encode a text as itself, a message as nothing and anything else as its kind."""
+class Plain:
+    """The port `Wording`: a text as itself, a message as nothing, other updates as their kind, a task as its state."""
 
-    def encode(entry: Entry) -> bytes:
+    def updates(self, _task: Task) -> Callable[[Entry], bytes]:
+        return self.update
+
+    def update(self, entry: Entry) -> bytes:
         update = entry.update
         if isinstance(update, MessageReceived):
             return b""
         return update.text.encode() if isinstance(update, TextAppended) else type(update).__name__.encode()
 
-    return encode
+    def standing(self, task: Task) -> bytes:
+        return task.state.value.encode()
+
+    def brief(self, _body: bytes) -> bytes:
+        return b"brief"
 
 
 @define(eq=False)
@@ -91,12 +99,12 @@ class House:
 
 
 @asynccontextmanager
-async def living(stores: Stores, notifier: FakeNotifier) -> AsyncIterator[House]:
+async def living(stores: Stores, notifier: FakeNotifier, pace: PushPace = PACE) -> AsyncIterator[House]:
     clock = stores.clock
     assert isinstance(clock, TurnedClock)
     async with stores.live() as life:
         journal, configs = life.journal, life.push_configs
-        deliver = DeliverUpdates(journal, configs, notifier, encoders, clock, lambda: 1.0, PushPace(gather=0))
+        deliver = DeliverUpdates(journal, configs, notifier, Plain(), clock, lambda: 1.0, pace)
         async with deliver:
             yield House(
                 life,
@@ -131,8 +139,8 @@ async def until(house: House, seen: Callable[[], bool]) -> None:
     raise AssertionError("it was not seen")
 
 
-def wanted(name: str = "", url: str = "https://client.example/") -> PushConfig:
-    return PushConfig(PushConfigId(name), TASK, url)
+def wanted(name: str = "", url: str = "https://client.example/", words: Words = Words.V1_0) -> PushConfig:
+    return PushConfig(PushConfigId(name), TASK, url, words=words)
 
 
 async def test_updates_arrive_in_order_and_the_configuration_ends_with_the_task(house: House) -> None:
@@ -145,7 +153,7 @@ async def test_updates_arrive_in_order_and_the_configuration_ends_with_the_task(
 
     assert house.bodies == ["TurnStarted", "ArtifactTold", "Hi", "StatusChanged"]
     assert [name for _, name, _ in house.notifier.got] == ["task-1:2", "task-1:4", "task-1:5", "task-1:6"]
-    assert await house.listed(ALICE, TASK) == []
+    assert (await house.listed(ALICE, TASK)).configs == []
     assert house.deliver.active == 0
 
 
@@ -249,7 +257,7 @@ async def test_after_deletion_nothing_more_is_sent(house: House) -> None:
     await house.clock.turn(1)
 
     assert house.notifier.attempts == []
-    assert await house.listed(ALICE, TASK) == []
+    assert (await house.listed(ALICE, TASK)).configs == []
 
 
 async def test_a_task_has_a_bounded_number_of_configurations(house: House) -> None:
@@ -262,7 +270,7 @@ async def test_a_task_has_a_bounded_number_of_configurations(house: House) -> No
     again = await house.create(ALICE, wanted(first.id, "https://other.example/"))
 
     assert (await house.get(ALICE, TASK, first.id)) == again
-    assert len(await house.listed(ALICE, TASK)) == 2
+    assert len((await house.listed(ALICE, TASK)).configs) == 2
 
 
 async def test_others_find_no_task_and_no_configuration(house: House) -> None:
@@ -287,7 +295,7 @@ async def test_a_url_that_is_never_called_is_refused(house: House) -> None:
     with pytest.raises(InvalidRequest):
         await house.create(ALICE, wanted(url="https://internal/"))
 
-    assert await house.listed(ALICE, TASK) == []
+    assert (await house.listed(ALICE, TASK)).configs == []
 
 
 async def test_a_task_that_has_ended_takes_one_which_is_told_nothing(house: House) -> None:
@@ -299,3 +307,172 @@ async def test_a_task_that_has_ended_takes_one_which_is_told_nothing(house: Hous
 
     assert await house.get(ALICE, TASK, made.id) == made
     assert house.notifier.attempts == []
+
+
+async def test_a_receiver_of_0_3_is_told_the_task_after_each_change_of_its_status(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted(words=Words.V0_3))
+
+    log.append([STARTED])
+    await house.clock.turn(0.1)
+    for text in ("a", "b", "c"):
+        log.append([TOLD, TextAppended(TEXT, text)])
+        await house.clock.turn(0.1)
+    log.append([COMPLETED])
+    await house.clock.turn(0.1)
+
+    assert [(name, body) for _, name, body in house.notifier.got] == [
+        ("task-1:2", b"working"),
+        ("task-1:9", b"completed"),
+    ]
+    assert (await house.listed(ALICE, TASK)).configs == []
+    assert house.deliver.active == 0
+
+
+async def test_a_receiver_of_0_3_that_was_busy_is_told_only_how_the_task_stands_now(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted(words=Words.V0_3))
+    house.notifier.faults.append(Undelivered("503"))
+
+    log.append([STARTED])
+    await house.clock.turn(0.1)
+    log.append([StatusChanged(TaskState.INPUT_REQUIRED), StatusChanged(TaskState.WORKING), COMPLETED])
+    await house.clock.turn(10)
+
+    assert house.bodies == ["working", "completed"]
+
+
+async def test_a_configuration_of_0_3_goes_on_in_its_words_after_a_restart(stores: Stores) -> None:
+    notifier = FakeNotifier(hangs=True)
+    async with living(stores, notifier) as house:
+        log = await house.begin()
+        await house.create(ALICE, wanted(words=Words.V0_3))
+        log.append([STARTED])
+        await until(house, lambda: notifier.attempts == ["task-1:2"])
+        log.append([COMPLETED])
+    notifier.hangs = False
+
+    async with living(stores, notifier) as house:
+        await until(house, lambda: house.deliver.active == 0)
+
+    assert [(name, body) for _, name, body in notifier.got] == [("task-1:3", b"completed")]
+
+
+async def test_over_0_3_a_task_has_one_configuration_without_a_name(house: House) -> None:
+    await house.begin()
+    first = await house.create(ALICE, wanted(words=Words.V0_3))
+    again = await house.create(ALICE, wanted(url="https://other.example/", words=Words.V0_3))
+
+    assert first.id == again.id == PushConfigId(TASK)
+    assert (await house.listed(ALICE, TASK)).configs == [again]
+
+
+async def test_without_an_id_the_configuration_without_a_name_is_meant_else_the_oldest(house: House) -> None:
+    await house.begin()
+    named = await house.create(ALICE, wanted("named"))
+    alone = await house.get(ALICE, TASK, None)
+    unnamed = await house.create(ALICE, wanted(words=Words.V0_3))
+
+    assert alone == named
+    assert await house.get(ALICE, TASK, None) == unnamed
+
+
+async def test_without_any_configuration_there_is_none_to_get(house: House) -> None:
+    await house.begin()
+
+    with pytest.raises(TaskNotFound):
+        await house.get(ALICE, TASK, None)
+
+
+async def test_a_restart_forgives_no_failure(stores: Stores) -> None:
+    notifier = FakeNotifier([Undelivered("503")] * 3)
+    pace = PushPace(attempts=3, pause=0.01, gather=0)
+    async with living(stores, notifier, pace) as house:
+        log = await house.begin()
+        await house.create(ALICE, wanted())
+        log.append([STARTED])
+        await until(house, lambda: len(notifier.attempts) == 1)
+
+    async with living(stores, notifier, pace) as house:
+        await until(house, lambda: len(notifier.attempts) == 3)
+        await until(house, lambda: house.deliver.active == 0)
+        (dead,) = await house.life.push_configs.stopped()
+
+    assert dead.stopped == "3 attempts failed, the last one: 503"
+
+
+async def test_failures_of_one_delivery_are_not_those_of_the_next(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+
+    for update in (STARTED, TOLD, COMPLETED):
+        house.notifier.faults += [Undelivered("503")] * 9
+        log.append([update])
+        await house.clock.turn(3600)
+
+    assert house.bodies == ["TurnStarted", "ArtifactTold", "StatusChanged"]
+
+
+async def test_what_a_receiver_finds_too_large_is_told_without_its_content_at_once(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+    house.notifier.faults.append(Undelivered("413", too_large=True))
+
+    log.append([STARTED, COMPLETED])
+    await house.clock.turn(0.1)
+
+    assert house.bodies == ["brief", "StatusChanged"]
+
+
+async def test_a_receiver_that_finds_even_that_too_large_is_tried_again_like_others(house: House) -> None:
+    log = await house.begin()
+    await house.create(ALICE, wanted())
+    house.notifier.faults += [Undelivered("413", too_large=True)] * 3
+
+    log.append([STARTED])
+    await house.clock.turn(0.1)
+    attempts = len(house.notifier.attempts)
+    await house.clock.turn(10)
+
+    assert attempts == 2
+    assert house.bodies == ["brief"]
+
+
+@pytest.mark.parametrize("words", Words)
+async def test_what_is_larger_than_allowed_is_told_without_its_content(tmp_path: Path, words: Words) -> None:
+    stores = Stores(TurnedClock(), "memory", tmp_path)
+    async with living(stores, FakeNotifier(), PushPace(gather=0, bytes_most=9)) as house:
+        log = await house.begin()
+        await house.create(ALICE, wanted(words=words))
+        log.append([STARTED, StatusChanged(TaskState.INPUT_REQUIRED)])
+        await house.clock.turn(0.1)
+
+    assert set(house.bodies) == {"brief"}
+
+
+async def test_pauses_do_not_grow_past_their_bound_however_often_it_failed(tmp_path: Path) -> None:
+    stores = Stores(TurnedClock(), "memory", tmp_path)
+    pace = PushPace(attempts=5000, pause=1.0, pause_most=10.0)
+    async with living(stores, FakeNotifier(), pace) as house:
+        log = await house.begin()
+        await house.create(ALICE, wanted())
+        house.notifier.faults += [Undelivered("503")] * 2000
+        log.append([STARTED])
+        await house.clock.turn(20_000)
+
+    assert house.bodies == ["TurnStarted"]
+
+
+async def test_a_list_goes_on_where_its_page_ended_though_others_were_deleted(house: House) -> None:
+    await house.begin()
+    for name in ("b", "a"):
+        await house.create(ALICE, wanted(name))
+        await house.clock.turn(1)
+
+    first = await house.listed(ALICE, TASK, 1)
+    assert first.next is not None
+    await house.delete(ALICE, TASK, PushConfigId("b"))
+    second = await house.listed(ALICE, TASK, 1, first.next)
+
+    assert [config.id for config in (*first.configs, *second.configs)] == ["b", "a"]
+    assert second.next is None

@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 from opencode_a2a_server.domain.ids import ArtifactId, RequestId, Seq, TaskId
 from opencode_a2a_server.domain.interrupt import Interrupt
 from opencode_a2a_server.domain.message import Message, Part
+from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Status, Task
 from opencode_a2a_server.domain.updates import (
@@ -90,6 +91,8 @@ class Shape:
     response: Callable[[Told], Told] = _same
     task: Callable[[Told], Told] = _same
     message: Callable[[Told], Told] = _same
+    words: Words = Words.V1_0
+    """Those in which the same client is notified."""
 
 
 V1_0: Final = Shape(VERSION)

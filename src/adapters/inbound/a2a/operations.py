@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from opencode_a2a_server.app.ports.journal import TaskLog
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
@@ -65,11 +65,18 @@ class Operations:
             raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
         return Push(self.services.push)
 
-    def _asked_with(self, request: SendRequest) -> PushConfig | None:
-        """Give the configuration that comes with a message, if there is one and it is of any use."""
-        if request.push is not None:
-            _ = self.push
-        return request.push
+    def _asked_with(self, call: Call, request: SendRequest) -> PushConfig | None:
+        """
+        Give the configuration that comes with a message, if there is one; it is told in its client's words.
+
+        Raises:
+            PushNotificationNotSupported: There is one, and it is of no use.
+
+        """
+        if request.push is None:
+            return None
+        _ = self.push
+        return evolve(request.push, words=call.shape.words)
 
     async def send(self, call: Call, request: SendRequest) -> bytes:
         """Send a message (3.1.1)."""
@@ -77,7 +84,7 @@ class Operations:
             call.principal,
             request.message,
             return_immediately=request.return_immediately or not call.awaited,
-            push=self._asked_with(request),
+            push=self._asked_with(call, request),
         )
         if isinstance(sent, Message):
             return encode.message_response(sent, shape=call.shape)
@@ -105,7 +112,7 @@ class Operations:
     async def stream(self, call: Call, request: SendRequest) -> Feed:
         """Send a message and follow its task (3.1.2)."""
         streamed = await self.services.stream_message(
-            call.principal, request.message, call.cursor, push=self._asked_with(request)
+            call.principal, request.message, call.cursor, push=self._asked_with(call, request)
         )
         if isinstance(streamed, Message):
             return Feed(encode.message_response(streamed, shape=call.shape))

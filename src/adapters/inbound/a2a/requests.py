@@ -159,10 +159,10 @@ def push_config_in(asked: a2a.TaskPushNotificationConfig, task_id: TaskId) -> Pu
     return PushConfig(push_config_id_in(asked.id), task_id, asked.url, asked.token, proof.scheme, proof.credentials)
 
 
-def push_config_id_in(text: str, *, needed: bool = False) -> PushConfigId:
+def push_config_id_in(text: str, field: str = "id", *, needed: bool = False) -> PushConfigId:
     """Read a configuration's id; where it is not needed, an empty one is to be made up."""
     if not _may_be_id(text) or (needed and not text):
-        raise InvalidRequest("the id of a push notification configuration is needed, in printable characters", "id")
+        raise InvalidRequest("the id of a push notification configuration is needed, in printable characters", field)
     return PushConfigId(text)
 
 

@@ -95,7 +95,7 @@ class Rest:
         if verb != "cancel":
             return await self._follow(request, task_id, verb)
         call = self._call(request)
-        asked = {**await _optional_body(request), "id": task_id}
+        asked = {**await optional_body(request), "id": task_id}
         return self._content(call, await self.operations.cancel(call, read_cancel(asked)))
 
     async def list_tasks(self, request: AnyRequest) -> Reply:
@@ -108,12 +108,12 @@ class Rest:
     async def create_push(self, request: AnyRequest, task: FromPath[str]) -> Reply:
         """`POST /tasks/{id}/pushNotificationConfigs`."""
         call, push = self._call(request), self.operations.push
-        return self._content(call, await push.create(call, {**await _optional_body(request), "taskId": task}))
+        return self._content(call, await push.create(call, {**await optional_body(request), "taskId": task}))
 
     async def list_push(self, request: AnyRequest, task: FromPath[str]) -> Reply:
-        """`GET /tasks/{id}/pushNotificationConfigs`; there is one page always."""
+        """`GET /tasks/{id}/pushNotificationConfigs`."""
         call, push = self._call(request), self.operations.push
-        return self._content(call, await push.list(call, {"taskId": task}))
+        return self._content(call, await push.list(call, {**dict(request.query_params.multi_items()), "taskId": task}))
 
     async def get_push(self, request: AnyRequest, task: FromPath[str], config: FromPath[str]) -> Reply:
         """`GET /tasks/{id}/pushNotificationConfigs/{config}`."""
@@ -164,7 +164,14 @@ async def _body(request: AnyRequest) -> object:
     return read_json(await request.body())
 
 
-async def _optional_body(request: AnyRequest) -> Mapping[str, Any]:
+async def optional_body(request: AnyRequest) -> Mapping[str, Any]:
+    """
+    Read a body that may be absent.
+
+    Raises:
+        ContentTypeNotSupported, MalformedJson, InvalidRequest: It is no JSON object.
+
+    """
     body = await request.body()
     if not body:
         return {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from http import HTTPStatus
@@ -23,12 +23,13 @@ from attrs import define, field
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.notifier import Undelivered
 from opencode_a2a_server.domain.errors import InvalidRequest
-from opencode_a2a_server.domain.push import PushConfig
+from opencode_a2a_server.domain.push import PushConfig, Words
 
 from .guard import Forbidden, Guard, Target
 
 _CONNECTIONS: Final = 100
-_MEDIA_TYPE: Final = "application/a2a+json"
+_MEDIA_TYPES: Final[Mapping[Words, str]] = {Words.V1_0: "application/a2a+json", Words.V0_3: "application/json"}
+"""The latter is what the SDKs of 0.3 post; web frameworks read nothing else as JSON unless told to."""
 
 
 @define(eq=False)
@@ -96,7 +97,8 @@ class Webhook:
         headers = {"host": target.url.netloc.decode("ascii"), **self._headers(config, name, body)}
         status = await self._post_to_any(target, addresses, headers, body)
         if not HTTPStatus(200) <= status < HTTPStatus(300):
-            raise Undelivered(f"the receiver answered {status}", final=status == HTTPStatus.GONE)
+            too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise Undelivered(f"the receiver answered {status}", final=status == HTTPStatus.GONE, too_large=too_large)
 
     async def _post_to_any(self, target: Target, addresses: Sequence[str], headers: dict[str, str], body: bytes) -> int:
         """Post to the first address that can be reached; gives the status."""
@@ -128,15 +130,15 @@ class Webhook:
 
     def _headers(self, config: PushConfig, name: str, body: bytes) -> dict[str, str]:
         headers = {
-            "content-type": _MEDIA_TYPE,
+            "content-type": _MEDIA_TYPES[config.words],
             "user-agent": "opencode-a2a-server",
-            "a2a-version": "1.0",
+            "a2a-version": config.words.value,
             "x-a2a-notification-id": name,
         }
         if config.token:
             headers["x-a2a-notification-token"] = config.token
-        if config.scheme:
-            headers["authorization"] = f"{config.scheme} {config.credentials}".rstrip()
+        if config.credentials:
+            headers["authorization"] = f"{config.scheme} {config.credentials}"
         if self.secret:
             headers["x-a2a-signature"] = signature(self.secret, int(self.clock.now()), body)
         return headers

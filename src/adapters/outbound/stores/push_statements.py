@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import sqlite
 
 from opencode_a2a_server.domain.ids import PushConfigId, Seq, TaskId
-from opencode_a2a_server.domain.push import Outbox, PushConfig
+from opencode_a2a_server.domain.push import Outbox, PushConfig, Words
 
 from .statements import Statement
 from .tables import PUSH_CONFIGS
@@ -29,7 +29,12 @@ SAVE = Statement.of(
 MARK = Statement.of(
     update(PUSH_CONFIGS)
     .where(*_THIS)
-    .values(seq=bindparam("told"), upto=bindparam("telling"), stopped=bindparam("because"))
+    .values(
+        seq=bindparam("told"),
+        upto=bindparam("telling"),
+        stopped=bindparam("because"),
+        failures=bindparam("in_vain"),
+    )
 )
 DELETE = Statement.of(delete(PUSH_CONFIGS).where(*_THIS))
 _ALL = select(PUSH_CONFIGS).order_by(_C.created_at, _C.task_id, _C.id)
@@ -52,6 +57,8 @@ def save_row(outbox: Outbox) -> dict[str, Any]:
         "upto": outbox.upto,
         "stopped": outbox.stopped,
         "created_at": outbox.created_at,
+        "words": config.words.value,
+        "failures": outbox.failures,
     }
 
 
@@ -62,6 +69,7 @@ def mark_row(outbox: Outbox) -> dict[str, Any]:
         "told": outbox.seq,
         "telling": outbox.upto,
         "because": outbox.stopped,
+        "in_vain": outbox.failures,
     }
 
 
@@ -72,6 +80,6 @@ def this(task_id: TaskId, config_id: PushConfigId) -> Mapping[str, Any]:
 
 def outbox_of(row: Sequence[Any]) -> Outbox:
     """Read a row."""
-    task_id, config_id, url, token, scheme, credentials, seq, upto, stopped, created_at = row
-    config = PushConfig(PushConfigId(config_id), TaskId(task_id), url, token, scheme, credentials)
-    return Outbox(config, Seq(seq), Seq(upto), created_at, stopped)
+    task_id, config_id, url, token, scheme, credentials, seq, upto, stopped, created_at, words, failures = row
+    config = PushConfig(PushConfigId(config_id), TaskId(task_id), url, token, scheme, credentials, Words(words))
+    return Outbox(config, Seq(seq), Seq(upto), created_at, stopped, failures)

@@ -100,6 +100,8 @@ PUSH_CONFIGS = Table(
     Column("upto", BigInteger, nullable=False),
     Column("stopped", String, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("words", String, nullable=False, server_default="1.0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 """Few and small: a configuration goes with its task, unless it stopped before."""

@@ -13,8 +13,8 @@ from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
-from opencode_a2a_server.adapters.inbound.a2a.encode import Encoders
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
+from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
@@ -139,7 +139,7 @@ class Stage:
     def push(self) -> PushServices:
         """Wire the use cases of push notifications."""
         journal, configs, notifier, clock = self.journal, FakePushConfigs(), self.notifier, self.clock
-        deliver = DeliverUpdates(journal, configs, notifier, Encoders().of, clock, lambda: 1.0)
+        deliver = DeliverUpdates(journal, configs, notifier, Notifications(), clock, lambda: 1.0)
         return PushServices(
             create=CreatePushConfig(journal, configs, notifier, deliver, CountedIds("config"), clock),
             get=GetPushConfig(journal, configs),

@@ -121,3 +121,68 @@ async def test_a_configuration_that_comes_with_a_message_is_told_what_comes_of_i
         assert (who, told.status_update.task_id) == ("mine", "task-1")
         states.append(json.loads(body)["statusUpdate"]["status"]["state"])
     assert states == ["TASK_STATE_WORKING", "TASK_STATE_COMPLETED"]
+
+
+async def test_a_list_comes_in_pages_of_the_size_that_is_asked_for() -> None:
+    stage = await stage_with_task()
+    for name in ("a", "b", "c"):
+        await stage.rpc("CreateTaskPushNotificationConfig", {"taskId": "task-1", **CONFIG, "id": name})
+
+    pages: list[list[str]] = []
+    token = ""
+    async with stage.client() as client:
+        while not pages or token:
+            told = (await client.get(PATH, params={"pageSize": 2, "pageToken": token})).json()
+            pages.append([config["id"] for config in told["configs"]])
+            token = told["nextPageToken"]
+
+    assert pages == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"pageSize": -1}, "pageSize"),
+        ({"pageSize": 101}, "pageSize"),
+        ({"pageSize": "many"}, "pageSize"),
+        ({"pageToken": "!"}, "pageToken"),
+        ({"pageToken": "bm90IG91cnM"}, "pageToken"),
+    ],
+)
+async def test_a_page_that_cannot_be_is_refused(asked: dict[str, Any], field: str) -> None:
+    stage = await stage_with_task()
+
+    answer = await stage.rpc("ListTaskPushNotificationConfigs", {"taskId": "task-1", **asked})
+
+    assert answer["error"]["code"] == -32602
+    assert answer["error"]["data"][1]["fieldViolations"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("CreateTaskPushNotificationConfig", CONFIG),
+        ("GetTaskPushNotificationConfig", {"id": "x"}),
+        ("ListTaskPushNotificationConfigs", {}),
+        ("DeleteTaskPushNotificationConfig", {"id": "x"}),
+    ],
+)
+async def test_where_notifications_are_off_every_operation_says_so(method: str, params: dict[str, Any]) -> None:
+    stage = Stage()
+    await stage.begin()
+
+    answer = await stage.rpc(method, {"taskId": "task-1", **params})
+
+    assert answer["error"]["code"] == -32003
+
+
+async def test_a_task_that_has_ended_takes_a_configuration_which_is_told_nothing() -> None:
+    stage = Stage(pushes=True)
+    log = await stage.begin()
+    log.append([StatusChanged(TaskState.COMPLETED)])
+
+    created = await stage.rpc("CreateTaskPushNotificationConfig", {"taskId": "task-1", **CONFIG})
+    await stage.clock.turn(1)
+
+    assert created["result"]["url"] == CONFIG["url"]
+    assert stage.notifier.attempts == []

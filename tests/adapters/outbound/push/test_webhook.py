@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from attrs import evolve
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,7 +27,7 @@ from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.ports.notifier import Undelivered
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import PushConfigId, TaskId
-from opencode_a2a_server.domain.push import PushConfig
+from opencode_a2a_server.domain.push import PushConfig, Words
 from tests.fakes.clock import TurnedClock
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +124,31 @@ async def test_what_is_not_called_is_refused_when_it_is_asked_for(url: str) -> N
 
 async def test_a_host_that_is_not_found_yet_is_taken() -> None:
     await Receiver([]).webhook.check(config())
+
+
+async def test_a_receiver_of_0_3_gets_what_its_sdks_post() -> None:
+    receiver = Receiver()
+
+    await receiver.webhook.deliver(evolve(config(), words=Words.V0_3), "t:7", BODY)
+
+    headers = receiver.requests[0].headers
+    assert (headers["content-type"], headers["a2a-version"]) == ("application/json", "0.3")
+    assert headers["x-a2a-notification-token"] == "my-token"
+
+
+async def test_a_scheme_alone_proves_nothing_and_is_not_sent() -> None:
+    receiver = Receiver()
+
+    await receiver.webhook.deliver(evolve(config(), credentials=""), "t:7", BODY)
+
+    assert "authorization" not in receiver.requests[0].headers
+
+
+async def test_a_receiver_says_that_it_is_too_much() -> None:
+    with pytest.raises(Undelivered) as told:
+        await Receiver(answer=lambda _: httpx.Response(413)).webhook.deliver(config(), "t:7", BODY)
+
+    assert (told.value.too_large, told.value.final) == (True, False)
 
 
 @pytest.mark.parametrize(("status", "final"), [(302, False), (404, False), (410, True), (503, False)])

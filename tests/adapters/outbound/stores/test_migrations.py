@@ -15,6 +15,7 @@ from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
 from opencode_a2a_server.app.ports.tasks import BEGIN, Page, Wanted
 from opencode_a2a_server.domain.ids import Principal, TaskId
+from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.state import TaskState
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +41,23 @@ async def test_tasks_of_a_release_without_lists_are_listed_and_counted(tmp_path:
 
     assert (everything.task_ids, everything.total) == (["t-2", "t-1"], 3)
     assert working == Page([TaskId("t-1")], 1)
+
+
+async def test_configurations_of_a_release_without_0_3_are_told_in_the_words_of_1_0(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0003")
+        columns = "(task_id, id, url, token, scheme, credentials, seq, upto, stopped, created_at)"
+        values = "('t', 'c', 'https://client.example/', '', '', '', 3, 5, '', 1.0)"
+        connection.execute(text(f"INSERT INTO push_configs {columns} VALUES {values}"))  # noqa: S608
+    engine.dispose()
+
+    storage = await SqliteStorage.open(path)
+    (outbox,) = await storage.push_configs(TaskId("t"))
+    await storage.close()
+
+    assert (outbox.config.words, outbox.failures, outbox.seq, outbox.upto) == (Words.V1_0, 0, 3, 5)
 
 
 async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from typing import Final, NoReturn
 from attrs import evolve
 
 from opencode_a2a_server.adapters.inbound.a2a import rpc
+from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.rpc import Method, Result
 
-from .requests import NO_PUSH, sent_params, task_params
+from .push import CONFIG_ID, PushV03, config_json, object_in, text_in
+from .requests import send_params, task_params
 from .shape import JSON
 
 
@@ -28,20 +30,41 @@ async def _extended_card(_operations: Operations, _call: Call, _params: object) 
     raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
 
 
-async def _push(_operations: Operations, _call: Call, _params: object) -> NoReturn:
-    raise NO_PUSH
+def _push(operations: Operations) -> PushV03:
+    return PushV03(operations.push.services, config_json)
+
+
+async def _set_push(operations: Operations, call: Call, params: object) -> Result:
+    push, asked = _push(operations), object_in(params)
+    return to_json(await push.create(call, text_in(asked, "taskId"), asked, "taskId"))
+
+
+async def _get_push(operations: Operations, call: Call, params: object) -> Result:
+    push, asked = _push(operations), object_in(params)
+    return to_json(await push.get(call, text_in(asked, "id"), text_in(asked, CONFIG_ID)))
+
+
+async def _list_push(operations: Operations, call: Call, params: object) -> Result:
+    push, asked = _push(operations), object_in(params)
+    return to_json(await push.list(call, text_in(asked, "id")))
+
+
+async def _delete_push(operations: Operations, call: Call, params: object) -> Result:
+    push, asked = _push(operations), object_in(params)
+    await push.delete(call, text_in(asked, "id"), text_in(asked, CONFIG_ID))
+    return b"null"
 
 
 METHODS: Final[Mapping[str, Method]] = {
-    "message/send": _renamed(rpc.METHODS["SendMessage"], sent_params),
-    "message/stream": _renamed(rpc.METHODS["SendStreamingMessage"], sent_params),
+    "message/send": _renamed(rpc.METHODS["SendMessage"], send_params),
+    "message/stream": _renamed(rpc.METHODS["SendStreamingMessage"], send_params),
     "tasks/get": _renamed(rpc.METHODS["GetTask"], task_params),
     "tasks/cancel": _renamed(rpc.METHODS["CancelTask"], task_params),
     "tasks/resubscribe": _renamed(rpc.METHODS["SubscribeToTask"], task_params),
-    "tasks/pushNotificationConfig/set": _push,
-    "tasks/pushNotificationConfig/get": _push,
-    "tasks/pushNotificationConfig/list": _push,
-    "tasks/pushNotificationConfig/delete": _push,
+    "tasks/pushNotificationConfig/set": _set_push,
+    "tasks/pushNotificationConfig/get": _get_push,
+    "tasks/pushNotificationConfig/list": _list_push,
+    "tasks/pushNotificationConfig/delete": _delete_push,
     "agent/getAuthenticatedExtendedCard": _extended_card,
 }
 """The methods of protocol 0.3."""

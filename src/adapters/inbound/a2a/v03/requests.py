@@ -12,7 +12,6 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opencode_a2a_server.adapters.inbound.a2a.errors import PushNotificationNotSupported
 from opencode_a2a_server.adapters.inbound.a2a.requests import SendRequest, read_send
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.domain.errors import InvalidRequest
@@ -26,11 +25,6 @@ _ROLES: Final[Mapping[str, str]] = {
 _KINDS: Final = ("text", "file", "data")
 _NO_LIMIT: Final = (0, "0", None)
 """What `historyLength` is to the SDKs of 0.3 when all of the history is wanted."""
-
-
-NO_PUSH: Final = PushNotificationNotSupported(
-    "push notifications are told in the words of protocol 1.0 and configured over it; stream, resubscribe or poll"
-)
 
 
 def send_params(params: object) -> object:
@@ -60,24 +54,9 @@ def task_params(params: object) -> object:
     return {name: value for name, value in params.items() if name != "historyLength" or value not in _NO_LIMIT}
 
 
-def sent_params(params: object) -> object:
-    """
-    Rename as `send_params` does, and refuse what would be told in 1.0's words.
-
-    Raises:
-        PushNotificationNotSupported: It asks for notifications.
-
-    """
-    renamed = send_params(params)
-    configuration = renamed.get("configuration") if isinstance(renamed, Mapping) else None
-    if isinstance(configuration, Mapping) and "taskPushNotificationConfig" in configuration:
-        raise NO_PUSH
-    return renamed
-
-
 def read_send_0_3(params: object) -> SendRequest:
-    """Read what `sent_params` renames."""
-    return read_send(sent_params(params))
+    """Read what `send_params` renames."""
+    return read_send(send_params(params))
 
 
 def _message(message: Mapping[str, Any]) -> Told:
@@ -163,12 +142,12 @@ def _configuration(configuration: object, *, blocking: bool) -> object:
         "acceptedOutputModes": configuration.get("acceptedOutputModes"),
         "historyLength": None if length in _NO_LIMIT else length,
         "returnImmediately": not (blocking if waits is None else waits),
-        "taskPushNotificationConfig": _push(push) if isinstance(push, Mapping) else push,
+        "taskPushNotificationConfig": push_config(push) if isinstance(push, Mapping) else push,
     }
     return {name: value for name, value in renamed.items() if value is not None}
 
 
-def _push(config: Mapping[str, Any]) -> Told:
+def push_config(config: Mapping[str, Any]) -> Told:
     """Rename a PushNotificationConfig; of several schemes the first one counts."""
     match config.get("authentication"):
         case {"schemes": [scheme, *_], **more}:

@@ -13,17 +13,19 @@ from typing import Any, Final, NoReturn
 from attrs import evolve, frozen
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
 from opencode_a2a_server.adapters.inbound.a2a.parameters import AnyRequest, Call, read_call
-from opencode_a2a_server.adapters.inbound.a2a.reply import Content
+from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Reply
 from opencode_a2a_server.adapters.inbound.a2a.requests import SendRequest, TaskRequest, read_get
-from opencode_a2a_server.adapters.inbound.a2a.rest import VERBS_OF_GET, VERBS_OF_POST, Rest
+from opencode_a2a_server.adapters.inbound.a2a.rest import VERBS_OF_GET, VERBS_OF_POST, Rest, optional_body
 from opencode_a2a_server.adapters.inbound.a2a.sse import Envelope
 from opencode_a2a_server.domain.errors import UnsupportedOperation
 
-from .requests import NO_PUSH, read_send_0_3, task_params
+from .push import PushV03, config_proto
+from .requests import read_send_0_3, task_params
 from .shape import PROTO, VERSION
 
 PREFIX: Final = "/v1"
@@ -45,9 +47,10 @@ class RestV03(Rest):
             get(f"{PREFIX}/tasks")(self.list_tasks),
             get(f"{PREFIX}/tasks/{{ref:str}}", opt=VERBS_OF_GET)(self.get_or_follow),
             post(f"{PREFIX}/tasks/{{ref:str}}", opt=VERBS_OF_POST)(self.cancel_or_follow),
-            get([configs, configs + "/{config:str}"])(self.push),
-            post(configs)(self.push),
-            delete(configs + "/{config:str}", status_code=200)(self.push),
+            get(configs)(self.list_push),
+            post(configs)(self.create_push),
+            get(configs + "/{config:str}")(self.get_push),
+            delete(configs + "/{config:str}", status_code=200)(self.delete_push),
             get(f"{PREFIX}/card")(self.extended_card),
         ]
 
@@ -56,14 +59,35 @@ class RestV03(Rest):
         self._call(request)
         raise UnsupportedOperation("tasks are listed by protocol 1.0: GET /tasks, or ListTasks")
 
-    async def push(self, request: AnyRequest) -> NoReturn:
-        """All of push notification configuration."""
-        self._call(request)
-        raise NO_PUSH
+    async def create_push(self, request: AnyRequest, task: FromPath[str]) -> Reply:
+        """`POST /v1/tasks/{id}/pushNotificationConfigs`."""
+        call, push = self._call(request), self._push
+        return self._content(call, to_json(await push.create(call, task, await optional_body(request))))
+
+    async def list_push(self, request: AnyRequest, task: FromPath[str]) -> Reply:
+        """`GET /v1/tasks/{id}/pushNotificationConfigs`; there is one page always."""
+        call, push = self._call(request), self._push
+        told = {"configs": await push.list(call, task), "nextPageToken": ""}
+        return self._content(call, to_json(told))
+
+    async def get_push(self, request: AnyRequest, task: FromPath[str], config: FromPath[str]) -> Reply:
+        """`GET /v1/tasks/{id}/pushNotificationConfigs/{config}`."""
+        call, push = self._call(request), self._push
+        return self._content(call, to_json(await push.get(call, task, config)))
+
+    async def delete_push(self, request: AnyRequest, task: FromPath[str], config: FromPath[str]) -> Reply:
+        """`DELETE /v1/tasks/{id}/pushNotificationConfigs/{config}`, which the text of 0.3 and its SDKs have."""
+        call, push = self._call(request), self._push
+        await push.delete(call, task, config)
+        return self._content(call, b"{}")
 
     async def extended_card(self) -> NoReturn:
         """`GET /v1/card`."""
         raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
+
+    @property
+    def _push(self) -> PushV03:
+        return PushV03(self.operations.push.services, config_proto)
 
     @property
     def _envelope(self) -> Envelope:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from opencode_a2a_server.adapters.inbound.a2a.encode import Shape
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
+from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.state import TaskState
 
 VERSION: Final = "0.3"
@@ -171,5 +172,5 @@ def _twice(encoded: str) -> str:
 _json: Final = _Json()
 _proto: Final = _Proto()
 
-JSON: Final = Shape(VERSION, _json.response, _json.task, _json.message)
-PROTO: Final = Shape(f"{VERSION}, ProtoJSON", _proto.response, _proto.task, _proto.message)
+JSON: Final = Shape(VERSION, _json.response, _json.task, _json.message, Words.V0_3)
+PROTO: Final = Shape(f"{VERSION}, ProtoJSON", _proto.response, _proto.task, _proto.message, Words.V0_3)
