@@ -129,7 +129,7 @@ def test_all_that_comes_of_a_message_is_pushed_signed_and_in_order(receiver: Rec
 def test_a_receiver_that_does_not_answer_holds_up_no_stream(receiver: Receiver) -> None:
     receiver.gate.clear()
     body = {
-        "message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hello"}]},
+        "message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "[[delay 1]] [[say hello]]"}]},
         "configuration": {"taskPushNotificationConfig": {"url": receiver.url}},
     }
     with RunningService(SETTINGS) as service:

@@ -169,6 +169,10 @@ async def test_the_card_is_open_to_all_and_all_else_is_not() -> None:
 
 AT_ONCE = {"configuration": {"returnImmediately": True}}
 CONFIG = {"taskId": "task-1", "id": "config-1", "url": "https://agent.example/hook", "token": "t"}
+OLD_CONFIG = {
+    "taskId": "task-1",
+    "pushNotificationConfig": {"url": "https://agent.example/hook", "authentication": {"schemes": ["Bearer"]}},
+}
 CONFIGS = "/tasks/{task}/pushNotificationConfigs"
 REST = [
     ("POST", "/message:send", {"message": message_json(), **AT_ONCE}, 200),
@@ -183,6 +187,12 @@ REST = [
     ("POST", "/v1/message:send", {"message": message(), "configuration": {"blocking": False}}, 200),
     ("POST", "/v1/message:send", {}, 400),
     ("GET", "/v1/tasks/{id}", None, 200),
+    ("POST", f"/v1{CONFIGS}", OLD_CONFIG, 200),
+    ("POST", f"/v1{CONFIGS}", {"configId": "config-1", "config": OLD_CONFIG}, 200),
+    ("POST", f"/v1{CONFIGS}", {}, 400),
+    ("GET", f"/v1{CONFIGS}", None, 200),
+    ("GET", f"/v1{CONFIGS}/{{config}}", None, 404),
+    ("DELETE", f"/v1{CONFIGS}/{{config}}", None, 200),
     ("POST", "/v1/tasks/{id}:cancel", None, 200),
     ("GET", "/.well-known/agent-card.json", None, 200),
     ("GET", "/.well-known/agent.json", None, 200),
@@ -223,6 +233,9 @@ RPC = [
     ("message/send", {"message": message(), "configuration": {"blocking": False}}),
     ("tasks/get", {"id": "task-1"}),
     ("tasks/cancel", {"id": "task-1"}),
+    ("tasks/pushNotificationConfig/set", OLD_CONFIG),
+    ("tasks/pushNotificationConfig/list", {"id": "task-1"}),
+    ("tasks/pushNotificationConfig/delete", {"id": "task-1", "pushNotificationConfigId": "x"}),
 ]
 
 

@@ -117,7 +117,7 @@ class _Document:
         if operation.query is None:
             return
         for name, schema in self.schemas.query(operation.query).items():
-            if name != "tenant" and f"{{{name}}}" not in path:
+            if name not in ("tenant", "taskId") and f"{{{name}}}" not in path:
                 yield {"name": name, "in": "query", "schema": schema}
 
     def _responses(self, operation: Operation) -> Described:

@@ -45,6 +45,15 @@ def _no_result(schemas: Schemas) -> Schema:
     return schemas.component("Nothing", {"type": "object", "maxProperties": 0})
 
 
+def _null(_schemas: Schemas) -> Schema:
+    return {"type": "null"}
+
+
+def _old_configs(schemas: Schemas) -> Schema:
+    return {"type": "array", "items": _OLD_CONFIG(schemas)}
+
+
+_OLD_CONFIG: Final = model(old.TaskPushNotificationConfig, V03)
 _UPDATE: Final = told(a2a.StreamResponse)
 _OLD_UPDATE: Final = any_of(
     *(model(kind, V03) for kind in (old.Task, old.Message, old.TaskStatusUpdateEvent, old.TaskArtifactUpdateEvent))
@@ -109,15 +118,36 @@ DESCRIBED: Final[Sequence[Method]] = (
     Method("tasks/get", "Get a task", model(old.TaskQueryParams, V03), model(old.Task, V03), "0.3"),
     Method("tasks/cancel", "Cancel a task", model(old.TaskIdParams, V03), model(old.Task, V03), "0.3"),
     Method("tasks/resubscribe", "Follow a task", model(old.TaskIdParams, V03), _OLD_UPDATE, "0.3", streams=True),
+    Method("tasks/pushNotificationConfig/set", "Be notified of a task", _OLD_CONFIG, _OLD_CONFIG, "0.3", needs=PUSH),
+    Method(
+        "tasks/pushNotificationConfig/get",
+        "See how one is notified of a task",
+        model(old.GetTaskPushNotificationConfigParams, V03),
+        _OLD_CONFIG,
+        "0.3",
+        needs=PUSH,
+    ),
+    Method(
+        "tasks/pushNotificationConfig/list",
+        "List the push notification configurations of a task",
+        model(old.ListTaskPushNotificationConfigParams, V03),
+        _old_configs,
+        "0.3",
+        needs=PUSH,
+    ),
+    Method(
+        "tasks/pushNotificationConfig/delete",
+        "Be notified of a task no more",
+        model(old.DeleteTaskPushNotificationConfigParams, V03),
+        _null,
+        "0.3",
+        needs=PUSH,
+    ),
 )
 
 REFUSED: Final = frozenset(
     {
         "GetExtendedAgentCard",
-        "tasks/pushNotificationConfig/set",
-        "tasks/pushNotificationConfig/get",
-        "tasks/pushNotificationConfig/list",
-        "tasks/pushNotificationConfig/delete",
         "agent/getAuthenticatedExtendedCard",
     }
 )

@@ -77,6 +77,11 @@ def _nothing(schemas: Schemas) -> Schema:
 
 _OLD_SEND: Final = any_of(read(proto.SendMessageRequest, PROTO), model(old.MessageSendParams, V03))
 _CONFIGS: Final = "/tasks/{task}/pushNotificationConfigs"
+_OLD_CONFIG: Final = any_of(
+    read(proto.CreateTaskPushNotificationConfigRequest, PROTO),
+    read(proto.TaskPushNotificationConfig, PROTO),
+    model(old.TaskPushNotificationConfig, V03),
+)
 
 DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/message:send"): Operation(
@@ -128,6 +133,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         told(a2a.ListTaskPushNotificationConfigsResponse),
         "1.0",
         tag="push notifications",
+        query=a2a.ListTaskPushNotificationConfigsRequest,
         refusals=_FIND,
         needs=PUSH,
     ),
@@ -207,6 +213,47 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         media_type=EVENTS,
         refusals=_FIND,
     ),
+    ("GET", f"/v1{_CONFIGS}"): Operation(
+        "listPushConfigsV03",
+        "List the push notification configurations of a task",
+        told(proto.ListTaskPushNotificationConfigResponse, PROTO),
+        "0.3",
+        tag="push notifications",
+        media_type=JSON,
+        refusals=_FIND,
+        needs=PUSH,
+    ),
+    ("POST", f"/v1{_CONFIGS}"): Operation(
+        "setPushConfigV03",
+        "Be notified of a task",
+        told(proto.TaskPushNotificationConfig, PROTO),
+        "0.3",
+        tag="push notifications",
+        media_type=JSON,
+        body=_OLD_CONFIG,
+        refusals=_ALTER,
+        needs=PUSH,
+    ),
+    ("GET", f"/v1{_CONFIGS}/{{config}}"): Operation(
+        "getPushConfigV03",
+        "See how one is notified of a task",
+        told(proto.TaskPushNotificationConfig, PROTO),
+        "0.3",
+        tag="push notifications",
+        media_type=JSON,
+        refusals=_FIND,
+        needs=PUSH,
+    ),
+    ("DELETE", f"/v1{_CONFIGS}/{{config}}"): Operation(
+        "deletePushConfigV03",
+        "Be notified of a task no more",
+        _nothing,
+        "0.3",
+        tag="push notifications",
+        media_type=JSON,
+        refusals=_FIND,
+        needs=PUSH,
+    ),
     ("GET", "/.well-known/agent-card.json"): Operation(
         "getAgentCard", "The agent card", told(a2a.AgentCard), tag="service", media_type=JSON, public=True
     ),
@@ -230,10 +277,6 @@ REFUSED: Final = frozenset(
         ("GET", "/extendedAgentCard"),
         ("GET", "/v1/card"),
         ("GET", "/v1/tasks"),
-        ("GET", "/v1/tasks/{task}/pushNotificationConfigs"),
-        ("POST", "/v1/tasks/{task}/pushNotificationConfigs"),
-        ("GET", "/v1/tasks/{task}/pushNotificationConfigs/{config}"),
-        ("DELETE", "/v1/tasks/{task}/pushNotificationConfigs/{config}"),
     }
 )
 """Routes that have an answer, but never another one than a refusal: nobody needs them described."""

@@ -50,6 +50,7 @@ _REFUSED: Final[Mapping[str, Mapping[str, Schema]]] = {
     "lf.a2a.v1.CancelTaskRequest": {"id": _NEEDED},
     "lf.a2a.v1.SubscribeToTaskRequest": {"id": _NEEDED},
     "lf.a2a.v1.ListTasksRequest": {"context_id": _ID, "page_size": {"minimum": 1, "maximum": 100}},
+    "lf.a2a.v1.ListTaskPushNotificationConfigsRequest": {"page_size": {"minimum": 0, "maximum": 100}},
     "lf.a2a.v1.TaskPushNotificationConfig": {"url": _NEEDED, "id": _ID},
 }
 """What we refuse though the type would take it."""
