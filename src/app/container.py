@@ -36,12 +36,17 @@ from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scri
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
+from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
 from opencode_a2a_server.app.ports.offers import offers_of
+from opencode_a2a_server.app.ports.paths import Paths
 from opencode_a2a_server.app.settings import Settings, SettingsError
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.check_place import CheckPlace
+from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
 from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
@@ -56,6 +61,7 @@ from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe
+from opencode_a2a_server.app.usecases.use_session import UseSession
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
 
 _log = logging.getLogger(__name__)
@@ -69,6 +75,12 @@ _LAST_WORDS_SECONDS = 1.0
 """For streams to tell the end of the last turns, before those that are still open are told to come back."""
 
 
+def _paths(settings: Settings) -> Paths:
+    """Give the disk that the runtime works on: ours, unless it is an OpenCode on another machine."""
+    remote = settings.runtime.runtime == "opencode" and not settings.opencode.local
+    return UnseenPaths() if remote else HostPaths()
+
+
 class Container(containers.DeclarativeContainer):
     """One service: what it is made of."""
 
@@ -78,15 +90,33 @@ class Container(containers.DeclarativeContainer):
     agent: providers.Dependency[Agent] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
+    owners: providers.Dependency[Any] = providers.Dependency()
     push_configs: providers.Dependency[Any] = providers.Dependency()
     notifier: providers.Dependency[Any] = providers.Dependency()
 
+    places = providers.Singleton(
+        CheckPlace,
+        agent=agent,
+        paths=providers.Callable(_paths, settings),
+        override=settings.provided.session.directory_override,
+    )
+    sessions = providers.Singleton(
+        UseSession,
+        agent=agent,
+        owners=owners,
+        places=places,
+        clock=clock,
+        ids=ids,
+        claim_seconds=settings.provided.session.claim_seconds,
+        claimable=settings.provided.session.claimable,
+    )
+    bind = providers.Singleton(BindSession, agent=agent, bindings=bindings, sessions=sessions, places=places)
     pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
     turns = providers.Singleton(
         RunTurns,
         agent=agent,
         journal=journal,
-        bindings=bindings,
+        bind=bind,
         clock=clock,
         options=settings.provided.opencode.options,
         limits=settings.provided.turn.limits,
@@ -100,6 +130,7 @@ class Container(containers.DeclarativeContainer):
         journal=journal,
         turns=turns,
         answer=answer,
+        wishes=providers.Singleton(CheckWishes, bindings=bindings, sessions=sessions, places=places, bind=bind),
         ids=ids,
         to_working=settings.provided.turn.to_working,
     )
@@ -202,12 +233,11 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
-        journal, bindings, push_configs = await stack.enter_async_context(
-            open_stores(settings.database_url, container.clock())
-        )
-        container.journal.override(providers.Object(journal))
-        container.bindings.override(providers.Object(bindings))
-        container.push_configs.override(providers.Object(push_configs))
+        stores = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
+        container.journal.override(providers.Object(stores.journal))
+        container.bindings.override(providers.Object(stores.bindings))
+        container.owners.override(providers.Object(stores.owners))
+        container.push_configs.override(providers.Object(stores.push_configs))
         push = settings.push
         guard, clock = Guard.of(system_resolve, push.hosts), container.clock()
         webhook = Webhook.open(guard, clock, patience=push.timeout, secret=push.secret)
@@ -242,7 +272,7 @@ def _find_runtime(settings: Settings) -> AgentFactory:
 
 def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncContextManager[Agent]:
     opencode = settings.opencode
-    address = Address(opencode.url, opencode.username, opencode.password, opencode.directory, timeout=opencode.timeout)
+    address = Address(opencode.url, opencode.username, opencode.password, opencode.root, timeout=opencode.timeout)
     return OpenCode.at(address, surroundings.clock, default=opencode.options.model)
 
 
@@ -327,8 +357,8 @@ async def check(settings: Settings) -> list[str]:
         if not readiness.ready:
             problems.append(readiness.remedy)
         try:
-            journal, *_ = await stack.enter_async_context(open_stores(settings.database_url, clock))
-            if complaint := await journal.probe():
+            stores = await stack.enter_async_context(open_stores(settings.database_url, clock))
+            if complaint := await stores.journal.probe():
                 problems.append(complaint)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             problems.append(f"store: {error}")

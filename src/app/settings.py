@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 from attrs import field, frozen
@@ -186,10 +189,47 @@ class OpenCodeSettings:
     )
 
     @property
+    def root(self) -> str | None:
+        """The directory, absolute."""
+        return None if self.directory is None else str(Path(self.directory).absolute())
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine."""
+        host = urlsplit(self.url).hostname or ""
+        with suppress(ValueError):
+            return ip_address(host).is_loopback
+        return host == "localhost"
+
+    @property
     def options(self) -> PromptOptions:
         """What accompanies each prompt."""
         model = ModelChoice(self.provider_id, self.model_id) if self.provider_id and self.model_id else None
         return PromptOptions(model, self.agent, self.system, self.variant)
+
+
+@frozen
+class SessionSettings:
+    """Which sessions and directories clients may use."""
+
+    directory_override: bool = _setting(
+        "A2A_ALLOW_DIRECTORY_OVERRIDE",
+        "Whether a message may choose a directory inside the workspace (OPENCODE_DIRECTORY); false leaves the "
+        "workspace itself.",
+        default=True,
+    )
+    claimable: bool = _setting(
+        "A2A_ALLOW_SESSION_CLAIMS",
+        "Whether a session that was begun in OpenCode itself, not by this service, may be used. It then belongs to who "
+        "uses it first.",
+        default=True,
+    )
+    claim_seconds: float = _setting(
+        "A2A_PENDING_SESSION_CLAIM_TTL_SECONDS",
+        "Seconds for which a first use of such a session keeps others out, if it is never known how the use ended.",
+        30.0,
+        check=_positive,
+    )
 
 
 @frozen
@@ -327,6 +367,7 @@ class Settings:
     server: ServerSettings = field(factory=ServerSettings)
     auth: AuthSettings = field(factory=AuthSettings)
     opencode: OpenCodeSettings = field(factory=OpenCodeSettings)
+    session: SessionSettings = field(factory=SessionSettings)
     turn: TurnSettings = field(factory=TurnSettings)
     store: StoreSettings = field(factory=StoreSettings)
     card: CardSettings = field(factory=CardSettings)
@@ -358,7 +399,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "A2A_SESSION_CACHE_MAXSIZE": "bindings of contexts to sessions are kept in the store",
     "A2A_LOG_PAYLOADS": "payloads are not logged",
     "A2A_LOG_BODY_LIMIT": "payloads are not logged",
-    "A2A_ALLOW_DIRECTORY_OVERRIDE": "requests do not choose a directory",
     "A2A_ENABLE_SESSION_SHELL": "there is no session shell",
     "A2A_OAUTH_AUTHORIZATION_URL": "only bearer tokens are taken",
     "A2A_OAUTH_TOKEN_URL": "only bearer tokens are taken",

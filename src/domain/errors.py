@@ -25,6 +25,7 @@ Every refusal, one tree.
     │   └── AgentUnreachable     the runtime does not answer
     └── AgentFault               the runtime broke its contract: a fault of theirs
         └── AgentRefused         the runtime refused what we asked
+            └── SessionLost      the runtime has the session no more
 """
 
 from __future__ import annotations
@@ -132,3 +133,7 @@ class AgentRefused(AgentFault):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class SessionLost(AgentRefused):
+    """The runtime has the session no more."""

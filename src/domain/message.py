@@ -9,6 +9,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 
 from .ids import ContextId, MessageId, TaskId
+from .session import NO_WISHES, Wishes
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value that any encoding can carry."""
@@ -78,6 +79,7 @@ class Message:
     metadata: Mapping[str, Json] = field(factory=dict)
     accepts: tuple[str, ...] = ()
     """Media types in which its sender takes output; none if nothing was said of that."""
+    wishes: Wishes = NO_WISHES
 
     @property
     def text(self) -> str:

@@ -207,7 +207,7 @@ class Task:
                 self.session, self.prompt, self.turn_seq = update.session, update.prompt, entry.seq
                 if update.queued and self.waiting:
                     self.prompted = self.waiting.pop(0)
-                self._enter(TaskState.WORKING, entry)
+                self._enter(TaskState.WORKING, entry, update.parts)
             case InterruptRaised():
                 self.pending[update.interrupt.id] = update.interrupt
                 self._show(update.shown or update.interrupt, entry)

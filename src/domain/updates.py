@@ -15,10 +15,15 @@ from attrs import define, field, frozen
 from .events import Failure
 from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId
 from .interrupt import Interrupt
-from .message import Message, Part
+from .message import Message, Part, TextPart
 from .session import Session
 from .state import TaskState
 from .usage import Usage
+
+_REPLACED = (
+    "The session of this context is gone. This is a new one: it does not remember what was said before, "
+    "the workspace is as it was left."
+)
 
 
 class BlockKind(enum.Enum):
@@ -59,6 +64,13 @@ class TurnStarted:
     prompt: MessageId
     queued: bool = False
     """Whether the message that has waited longest is the prompt."""
+    replaced: SessionId | None = None
+    """The session that was lost, in whose place this one begins anew."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What is said with it: a client must know that nothing is remembered."""
+        return () if self.replaced is None else (TextPart(_REPLACED),)
 
 
 @frozen

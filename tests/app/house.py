@@ -12,7 +12,9 @@ from attrs import define, field
 from opencode_a2a_server.adapters.outbound.scripted import Scripted, Step, directed
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage, ToWorking
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
@@ -26,9 +28,12 @@ from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.turn import Limits
 from opencode_a2a_server.domain.updates import BlockKind, Update
 from tests.fakes.agent import FlakyAgent
+from tests.fakes.binding import bind_session
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
 from tests.fakes.journal import FakeBindings, FakeJournal, FakeLog
+from tests.fakes.owners import FakeOwners
+from tests.fakes.paths import FakePaths
 
 _T = TypeVar("_T")
 
@@ -43,12 +48,15 @@ class Stage:
     clock: TurnedClock = field(factory=TurnedClock)
     ids: CountedIds = field(factory=CountedIds)
     scripts: dict[MessageId, tuple[Step, ...]] = field(factory=dict)
+    paths: FakePaths = field(factory=FakePaths)
+    owners: FakeOwners = field(init=False)
     agent: FlakyAgent = field(init=False)
     scripted: Scripted = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scripted = Scripted(self.clock, CountedIds("run"), self._choose)
         self.agent = FlakyAgent(self.scripted)
+        self.owners = FakeOwners(self.clock)
 
     def _choose(self, message: Message) -> tuple[Step, ...]:
         return self.scripts.get(message.message_id) or directed(message)
@@ -65,6 +73,7 @@ class House:
     to_working: ToWorking = ToWorking.REJECT
 
     answer: AnswerInterrupt = field(init=False)
+    wishes: CheckWishes = field(init=False)
     accept: AcceptMessage = field(init=False)
     send: SendMessage = field(init=False)
     subscribe: Subscribe = field(init=False)
@@ -75,13 +84,21 @@ class House:
 
     def __attrs_post_init__(self) -> None:
         self.answer = AnswerInterrupt(self.agent, self.turns)
-        self.accept = AcceptMessage(self.agent, self.journal, self.turns, self.answer, self.stage.ids, self.to_working)
+        self.wishes = CheckWishes(self.bindings, self.bind.sessions, self.bind.places, self.bind)
+        self.accept = AcceptMessage(
+            self.agent, self.journal, self.turns, self.answer, self.wishes, self.stage.ids, self.to_working
+        )
         self.send = SendMessage(self.accept)
         self.subscribe = Subscribe(self.journal)
         self.stream = StreamMessage(self.accept, self.journal, self.subscribe)
         self.cancel = CancelTask(self.journal, self.turns)
         self.get = GetTask(self.journal)
         self.recover = Recover(self.journal, self.turns)
+
+    @property
+    def bind(self) -> BindSession:
+        """What binds contexts to sessions."""
+        return self.turns.bind
 
     @property
     def clock(self) -> TurnedClock:
@@ -175,14 +192,16 @@ async def living(  # noqa: PLR0913 - what a test may want otherwise, by name
     pace: Pace | None = None,
     to_working: ToWorking = ToWorking.REJECT,
     patch_most: int = 0,
+    **rules: bool,
 ) -> AsyncIterator[House]:
     """Let the service live."""
     journal = journal or FakeJournal(stage.clock)
     bindings = bindings or FakeBindings()
+    bind = bind_session(stage.agent, stage.clock, bindings, stage.owners, stage.paths, **rules)
     turns = RunTurns(
         stage.agent,
         journal,
-        bindings,
+        bind,
         stage.clock,
         limits=limits or Limits(),
         pace=pace or Pace(),

@@ -13,6 +13,7 @@ from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.ids import ContextId, MessageId
@@ -21,9 +22,10 @@ from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from tests.app.house import ALICE, CONTEXT, status_of, text_of
 from tests.fakes.acts import Act, AskPermission, Delegate, Fail, Hang, Reason, RunTool, Say
+from tests.fakes.binding import bind_session
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
-from tests.fakes.journal import FakeBindings, FakeJournal
+from tests.fakes.journal import FakeJournal
 from tests.fakes.opencode import FakeOpenCode, Faults, Idle
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +42,6 @@ class Service:
     clock: TurnedClock
     agent: OpenCode
     journal: FakeJournal
-    bindings: FakeBindings
     turns: RunTurns
     ids: CountedIds = field(factory=CountedIds)
 
@@ -52,7 +53,10 @@ class Service:
     @property
     def accept(self) -> AcceptMessage:
         """The use case."""
-        return AcceptMessage(self.agent, self.journal, self.turns, AnswerInterrupt(self.agent, self.turns), self.ids)
+        bind = self.turns.bind
+        wishes = CheckWishes(bind.bindings, bind.sessions, bind.places, bind)
+        answer = AnswerInterrupt(self.agent, self.turns)
+        return AcceptMessage(self.agent, self.journal, self.turns, answer, wishes, self.ids)
 
     async def begin(self, *acts: Act, context: ContextId = CONTEXT) -> Task:
         """Have a task begun."""
@@ -80,11 +84,11 @@ class Service:
 async def service(anyio_backend: str) -> AsyncIterator[Service]:
     """Give a service in front of an OpenCode without faults yet."""
     fake, clock = FakeOpenCode(), TurnedClock()
-    journal, bindings = FakeJournal(clock), FakeBindings()
+    journal = FakeJournal(clock)
     async with OpenCode.at(Address("http://opencode"), clock, fake) as agent:
         await clock.turn()
-        async with RunTurns(agent, journal, bindings, clock) as turns:
-            yield Service(fake, clock, agent, journal, bindings, turns)
+        async with RunTurns(agent, journal, bind_session(agent, clock), clock) as turns:
+            yield Service(fake, clock, agent, journal, turns)
 
 
 @pytest.mark.parametrize("idle", ["once", "twice", "early", "late", "never"])
@@ -312,8 +316,8 @@ async def test_the_next_life_takes_up_what_opencode_still_works_on(service: Serv
         service.fake.cut()
 
     journal = service.journal.reopened()
-    async with RunTurns(service.agent, journal, service.bindings, service.clock) as turns:
-        again = Service(service.fake, service.clock, service.agent, journal, service.bindings, turns)
+    async with RunTurns(service.agent, journal, service.turns.bind, service.clock) as turns:
+        again = Service(service.fake, service.clock, service.agent, journal, turns)
         await Recover(journal, turns)()
         await service.clock.turn(5)
         task = await again.say("yes", task)

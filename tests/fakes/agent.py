@@ -11,10 +11,10 @@ from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt, Readines
 from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import AgentUnreachable
 from opencode_a2a_server.domain.events import Recollection
-from opencode_a2a_server.domain.ids import MessageId, Principal
+from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt
 from opencode_a2a_server.domain.message import Message
-from opencode_a2a_server.domain.session import Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 
 
 @define(eq=False)
@@ -32,6 +32,9 @@ class FlakyAgent:
     lost: set[str] = field(factory=set)
     done_but: dict[str, Exception] = field(factory=dict)
     calls: list[str] = field(factory=list)
+    looked_up: list[SessionId] = field(factory=list)
+    found: dict[SessionId, FoundSession] = field(factory=dict)
+    """Sessions it shows although the other one has none such."""
 
     def cut_off(self) -> None:
         """Be out of reach."""
@@ -56,10 +59,23 @@ class FlakyAgent:
         self._before("reply")
         return await self.inner.reply(principal, message)
 
-    async def open_session(self, title: str) -> Session:
+    async def open_session(self, title: str, directory: Directory | None = None) -> Session:
         """See `Agent.open_session`."""
         self._before("open_session")
-        return await self.inner.open_session(title)
+        return await self.inner.open_session(title, directory)
+
+    async def find_session(self, session_id: SessionId) -> FoundSession | None:
+        """See `Agent.find_session`; `looked_up` is whom it was asked for."""
+        self._before("find_session")
+        self.looked_up.append(session_id)
+        if session_id in self.found:
+            return self.found[session_id]
+        return await self.inner.find_session(session_id)
+
+    async def workspace(self) -> Directory | None:
+        """See `Agent.workspace`."""
+        self._before("workspace")
+        return await self.inner.workspace()
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
         """See `Agent.hear`."""

@@ -212,6 +212,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
                 return _json({"healthy": True, "version": VERSION})
             case ["GET", "global", "event"]:
                 return self._open_feed()
+            case ["GET", "path"]:
+                return _json({"directory": directory, "worktree": "/", "home": "/home"})
             case ["POST", "session"]:
                 return self._create(body, directory)
             case ["GET", "session", "status"]:
@@ -239,6 +241,9 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         match [request.method, *rest]:
             case ["GET"]:
                 return _json(session.json)
+            case ["DELETE"]:
+                del self.sessions[name]
+                return _json(_TRUE)
             case ["GET", "children"]:
                 return _json([child.json for child in session.children])
             case ["GET", "diff"]:

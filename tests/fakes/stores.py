@@ -12,6 +12,7 @@ from attrs import define, field
 from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
 from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
+from opencode_a2a_server.adapters.outbound.stores.owners import StoredOwners
 from opencode_a2a_server.adapters.outbound.stores.push_configs import StoredPushConfigs
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
@@ -19,9 +20,9 @@ from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
-from opencode_a2a_server.domain.session import Binding
+from opencode_a2a_server.domain.session import Binding, Ownership
 
 
 @define(eq=False)
@@ -80,6 +81,10 @@ class WatchedStorage:
         """Pass it on."""
         return await self.beneath.find(principal, context_id)
 
+    async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
+        """Pass it on."""
+        return await self.beneath.owners(sessions)
+
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Pass it on."""
         return await self.beneath.push_configs(task_id)
@@ -109,6 +114,7 @@ class Life:
 
     journal: LiveJournal
     bindings: StoredBindings
+    owners: StoredOwners
     push_configs: StoredPushConfigs
     storage: WatchedStorage
 
@@ -136,7 +142,9 @@ class Stores:
             writer = Writer(storage, self.clock, self.pace)
             async with LiveJournal(writer) as journal:
                 try:
-                    yield Life(journal, StoredBindings(writer), StoredPushConfigs(writer), storage)
+                    yield Life(
+                        journal, StoredBindings(writer), StoredOwners(writer), StoredPushConfigs(writer), storage
+                    )
                 finally:
                     storage.gate.set()
         finally:

@@ -12,10 +12,10 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.events import Event, Recollection
-from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, TaskId
+from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, SessionId, TaskId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt
 from opencode_a2a_server.domain.message import Message
-from opencode_a2a_server.domain.session import PromptOptions, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, PromptOptions, Session
 
 
 @frozen
@@ -88,8 +88,16 @@ class Agent(Protocol):
         """Answer at once with a bare message, without a task; None lets the message become a task's."""
         ...
 
-    async def open_session(self, title: str) -> Session:
-        """Create a session in the runtime's own directory."""
+    async def open_session(self, title: str, directory: Directory | None = None) -> Session:
+        """Create a session, in the runtime's own directory unless another one is named."""
+        ...
+
+    async def find_session(self, session_id: SessionId) -> FoundSession | None:
+        """Look a session up, whoever made it; None if there is none, or could be none of this id."""
+        ...
+
+    async def workspace(self) -> Directory | None:
+        """Name the directory that clients are to be kept inside; None if there is nothing like that to choose."""
         ...
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
@@ -101,6 +109,10 @@ class Agent(Protocol):
         Hand the prompt over; returns when the runtime has taken it, not when it is done.
 
         The same prompt id given twice is worked on once.
+
+        Raises:
+            SessionLost: The session is no more.
+
         """
         ...
 

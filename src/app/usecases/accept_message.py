@@ -10,6 +10,7 @@ from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt, names_interrupt
+from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.refer import check_references
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.tasks import owned
@@ -48,6 +49,7 @@ class AcceptMessage:
         ContentTypeNotSupported: The runtime cannot take a part of it.
         TaskNotFound: It names or refers to a task this principal does not have.
         ContextMismatch: It names a task and another task's context.
+        SessionNotFound, InvalidRequest: See `CheckWishes`.
         TaskIsTerminal, TaskIsBusy: The task takes no message now.
         AmbiguousAnswer: The task waits for an answer and this is none.
         Draining, JournalUnavailable: Not now.
@@ -58,6 +60,7 @@ class AcceptMessage:
     journal: Journal
     turns: RunTurns
     answer: AnswerInterrupt
+    wishes: CheckWishes
     ids: Ids
     to_working: ToWorking = ToWorking.REJECT
 
@@ -67,6 +70,7 @@ class AcceptMessage:
         if self.turns.draining:
             raise Draining("the service is about to stop; try again in a moment")
         await check_references(self.journal, principal, message)
+        message = await self.wishes(message)
         if message.task_id is not None:
             return await self._continue(principal, message, message.task_id)
         if (reply := await self.agent.reply(principal, message)) is not None:
@@ -74,6 +78,7 @@ class AcceptMessage:
         return await self._begin(principal, message)
 
     async def _begin(self, principal: Principal, message: Message) -> Accepted:
+        await self.wishes.for_new(principal, message)
         context_id = message.context_id or ContextId(self.ids.new())
         task_id = TaskId(self.ids.new())
         log = await self.journal.create(
@@ -99,6 +104,7 @@ class AcceptMessage:
             raise TaskIsTerminal(f"task {task_id} is {task.state.value}; send the message without a taskId to go on")
         if task.canceling:
             raise TaskIsBusy(f"task {task_id} is being canceled")
+        await self.wishes.for_task(task, message)
         seq = task.seq
         placed = _placed(message, task_id, task.context_id)
         if task.pending or names_interrupt(task, placed):

@@ -19,16 +19,24 @@ from typing import Self, TypeVar
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt
-from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
+from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace, keep
 from opencode_a2a_server.app.usecases.refer import with_references
-from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Refusal, Unavailable, UnsupportedOperation
+from opencode_a2a_server.domain.errors import (
+    AgentFault,
+    AgentUnreachable,
+    Refusal,
+    SessionLost,
+    SessionNotFound,
+    Unavailable,
+    UnsupportedOperation,
+)
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
 from opencode_a2a_server.domain.ids import MessageId, RequestId, TaskId
 from opencode_a2a_server.domain.message import Message, TextPart
-from opencode_a2a_server.domain.session import Binding, PromptOptions, Session
+from opencode_a2a_server.domain.session import PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Limits, Turn
 from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, TurnStarted, Update
@@ -36,7 +44,7 @@ from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, T
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_TITLE_LENGTH = 80
+_FAILED = (TaskState.FAILED, TaskState.REJECTED)
 _DRAIN_LOOK = 0.5
 """Seconds between two looks at who waits for an answer, while draining."""
 
@@ -51,7 +59,7 @@ class RunTurns:
 
     agent: Agent
     journal: Journal
-    bindings: Bindings
+    bind: BindSession
     clock: Clock
     options: PromptOptions = field(factory=PromptOptions)
     limits: Limits = field(factory=Limits)
@@ -117,7 +125,7 @@ class RunTurns:
             raise UnsupportedOperation(f"task {task.id} has not begun")
         session, prompt = task.session, self.agent.new_prompt_id()
         log.append([TurnStarted(session, prompt), MessageReceived(message)])
-        self._spawn(log, lambda job: self._prompt(job, session, prompt, message))
+        self._spawn(log, lambda job: self._work(job, Bound(session), prompt, message))
 
     def resume(self, log: TaskLog) -> None:
         """Go on with a task that was left in mid-turn, or never begun."""
@@ -202,30 +210,31 @@ class RunTurns:
         if job.canceled.is_set():
             return
         await self._patiently(job, job.log.durable)
-        task = job.log.task
-        async with self._alone(("context", task.principal, task.context_id)):
-            session = await self._session(job, message)
-        await self._prompt(job, session, None, message)
+        async with self._context(job):
+            bound = await self.bind(job.log.task, message, self._patience(job))
+        await self._work(job, bound, None, message)
 
-    async def _session(self, job: Job, message: Message) -> Session:
-        principal, context_id = job.log.task.principal, job.log.task.context_id
-        if message.context_id is not None:  # one that the client did not name is new: nothing can be bound to it
-            bound = await self._patiently(job, lambda: self.bindings.find(principal, context_id))
-            if bound is not None:
-                return bound.session
-        title = " ".join(message.text.split())[:_TITLE_LENGTH]
-        session = await self._patiently(job, lambda: self.agent.open_session(title))
-        await self._patiently(job, lambda: self.bindings.bind(Binding(principal, context_id, session)))
-        return session
+    async def _work(self, job: Job, bound: Bound, prompt: MessageId | None, message: Message) -> None:
+        """Prompt a session; if it is gone, a new one, unless the client wanted exactly this one."""
+        try:
+            await self._prompt(job, bound, prompt, message)
+        except SessionLost as lost:
+            task = job.log.task
+            if task.worked_on.wishes.session is not None:
+                raise SessionNotFound(f"there is no session {bound.session.id}") from lost
+            async with self._context(job):
+                anew = await self.bind.anew(task, task.worked_on, bound.session, self._patience(job))
+            await self._prompt(job, anew, None, task.worked_on)
 
-    async def _prompt(self, job: Job, session: Session, prompt: MessageId | None, message: Message) -> None:
+    async def _prompt(self, job: Job, bound: Bound, prompt: MessageId | None, message: Message) -> None:
         """Begin a turn: journaled before the runtime hears of it, by `go_on` if it has a prompt already."""
+        session = bound.session
         async with self._hearing(job, session) as hearing:
             if job.canceled.is_set():
                 return
             if prompt is None:
                 prompt = self.agent.new_prompt_id()
-                await self._keep(job, TurnStarted(session, prompt))
+                await self._keep(job, TurnStarted(session, prompt, replaced=bound.replaced))
             follow = self._begin(job, session, prompt, hearing)
             await self._patiently(job, job.log.durable)
             await self._send(job, session, prompt, message)
@@ -268,18 +277,24 @@ class RunTurns:
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
         task = job.log.task
+        options = self.options.with_wishes(message.wishes)
+        message = await self._patiently(job, lambda: self.bind.places.files(message))  # links may lead elsewhere by now
         message = await self._patiently(job, lambda: with_references(self.journal, task.principal, message))
-        sent = Prompt(prompt, session, task.id, task.context_id, message, self.options)
+        sent = Prompt(prompt, session, task.id, task.context_id, message, options)
         await self._patiently(job, lambda: self.agent.prompt(sent))
 
     @asynccontextmanager
     async def _hearing(self, job: Job, session: Session) -> AsyncIterator[Hearing]:
         """Have the session alone, and listen; whatever breaks here, the session does not work on unheard."""
-        async with self._alone(session.id), AsyncExitStack() as stack:
-            hear = self.agent.hear
+        hold, hear, principal = self.bind.sessions.holding, self.agent.hear, job.log.task.principal
+        async with AsyncExitStack() as stack:
+            # First of all: a claim must not run out while others have their turns.
+            use = await self._patiently(job, lambda: stack.enter_async_context(hold(principal, session)))
+            await stack.enter_async_context(self._alone(session.id))
             hearing = await self._patiently(job, lambda: stack.enter_async_context(hear(session)))
             try:
                 yield hearing
+                use.failed = job.turn is None or job.log.task.state in _FAILED
             except Exception:
                 with suppress(Exception):
                     await self.agent.abort(session)
@@ -300,6 +315,15 @@ class RunTurns:
         with suppress(TimeoutError):
             await self.clock.within(seconds, job.canceled.wait())
         return job.canceled.is_set()
+
+    def _patience(self, job: Job) -> Patiently:
+        async def patiently(call: Callable[[], Awaitable[_T]], /) -> _T:
+            return await self._patiently(job, call)
+
+        return patiently
+
+    def _context(self, job: Job) -> _Alone:
+        return self._alone(("context", job.log.task.principal, job.log.task.context_id))
 
     def _alone(self, key: object) -> _Alone:
         return _Alone(self._locks, key)

@@ -201,7 +201,7 @@ class Encoder:
             case InterruptResolved():
                 said = self._said_after(update)
             case TurnStarted():
-                said = _Said(TaskState.WORKING, told=shared.session(update.session))
+                said = _Said(TaskState.WORKING, update.parts, shared.session(update.session, update.replaced))
             case TaskSubmitted():
                 said = _Said(TaskState.SUBMITTED)
             case TextAppended():  # pragma: no cover - taken before

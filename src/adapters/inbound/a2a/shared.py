@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, assert_never
 
 from opencode_a2a_server.domain.events import Failure
-from opencode_a2a_server.domain.ids import Seq, TaskId
+from opencode_a2a_server.domain.ids import Seq, SessionId, TaskId
 from opencode_a2a_server.domain.interrupt import Inquiry, Interrupt, Permission, Question
 from opencode_a2a_server.domain.message import DataPart, Part, TextPart
 from opencode_a2a_server.domain.session import Session
@@ -29,9 +29,10 @@ def cursor(task_id: TaskId, seq: Seq) -> str:
     return f"{task_id}:{seq}"
 
 
-def session(bound: Session | None) -> Told:
-    """Tell the session, if there is one."""
-    return {} if bound is None else {"session": {"id": bound.id}}
+def session(bound: Session | None, replaced: SessionId | None = None) -> Told:
+    """Tell the session, if there is one, and whose place it takes."""
+    instead = {} if replaced is None else {"replaces": replaced}
+    return {} if bound is None else {"session": {"id": bound.id, **instead}}
 
 
 def usage(spent: Usage | None) -> Told:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import Self
 
 import httpx
@@ -15,12 +17,12 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.offers import Offers
 from opencode_a2a_server.app.ports.sessions import Sessions
 from opencode_a2a_server.domain.changes import FileChange
-from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnreachable
+from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnreachable, SessionLost
 from opencode_a2a_server.domain.events import Recollection, SessionOpened, Telling
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt, Permission
 from opencode_a2a_server.domain.message import Json, Message
-from opencode_a2a_server.domain.session import ModelChoice, PromptOptions, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, ModelChoice, PromptOptions, Session
 
 from . import codec
 from .catalog import OpenCodeCatalog
@@ -30,6 +32,10 @@ from .files import OpenCodeFiles
 from .sessions import OpenCodeEditor, OpenCodeReader, OpenCodeWorker
 from .workspaces import OpenCodeWorkspaces
 
+_NAMED = re.compile(r"ses_[A-Za-z0-9_-]{1,124}\Z")
+"""How OpenCode names sessions; it breaks (500) over what is not named so."""
+_WORKSPACE_SECONDS = 30.0
+"""For how long OpenCode is believed to stay where it was started."""
 _GENERATIONS = 8
 """How deep sub-agents of sub-agents are followed."""
 
@@ -50,6 +56,7 @@ class OpenCode:
     default: ModelChoice | None = None
     """The model for what OpenCode wants to be told one and nobody chose."""
     _tried: set[MessageId] = field(factory=set, init=False)
+    _workspace: tuple[float, Directory] | None = field(default=None, init=False)
     _readiness: Readiness = field(default=Readiness(ready=True), init=False)
 
     @classmethod
@@ -100,9 +107,21 @@ class OpenCode:
             raise AgentUnreachable(self._readiness.remedy)
         return None
 
-    async def open_session(self, title: str) -> Session:
+    async def open_session(self, title: str, directory: Directory | None = None) -> Session:
         """See `Agent.open_session`."""
-        return await self.client.create_session(title)
+        return await self.client.create_session(title, directory)
+
+    async def find_session(self, session_id: SessionId) -> FoundSession | None:
+        """See `Agent.find_session`."""
+        return await self.client.session(session_id) if _NAMED.match(session_id) else None
+
+    async def workspace(self) -> Directory:
+        """See `Agent.workspace`: the configured directory, else the one OpenCode was started in."""
+        if self.client.address.directory is not None:
+            return Directory(self.client.address.directory)
+        if self._workspace is None or self.clock.monotonic() - self._workspace[0] > _WORKSPACE_SECONDS:
+            self._workspace = (self.clock.monotonic(), await self.client.own_directory())
+        return self._workspace[1]
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
         """See `Agent.hear`."""
@@ -114,7 +133,12 @@ class OpenCode:
             self._tried.discard(prompt.id)
             return
         self._tried.add(prompt.id)
-        await self.client.prompt(prompt.session.id, _prompt_body(prompt.id, prompt.message, prompt.options))
+        try:
+            await self.client.prompt(prompt.session.id, _prompt_body(prompt.id, prompt.message, prompt.options))
+        except AgentRefused as refused:
+            if refused.status == HTTPStatus.NOT_FOUND:
+                raise SessionLost(f"OpenCode has no session {prompt.session.id} any more", refused.status) from refused
+            raise
         self._tried.discard(prompt.id)
 
     async def recall(self, session: Session, prompt: MessageId) -> Recollection:

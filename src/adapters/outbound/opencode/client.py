@@ -20,12 +20,14 @@ from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, InvalidR
 from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
 from opencode_a2a_server.domain.interrupt import Interrupt
 from opencode_a2a_server.domain.message import Json
-from opencode_a2a_server.domain.session import Directory, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 
 from . import codec
 from .errors import check_answer, reaching
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_UNKNOWN = (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST)
+"""A malformed id gives 400, which is no better than unknown."""
 _PAGE = 50
 _PAGES = 40
 """Pages of messages read back to find a prompt; a turn with more answers than that is cut at its start."""
@@ -102,11 +104,25 @@ class Client:
 
     # Sessions
 
-    async def create_session(self, title: str) -> Session:
-        """Create a session in the configured directory."""
+    async def own_directory(self) -> Directory:
+        """Give the directory in which OpenCode was started."""
+        return codec.decode_path(await self.call("GET", "/path"))
+
+    async def create_session(self, title: str, directory: Directory | None = None) -> Session:
+        """Create a session, in the configured directory unless another one is named."""
         body: dict[str, Json] = {"title": title} if title else {}
-        query = {} if self.address.directory is None else {"directory": self.address.directory}
+        chosen = directory or self.address.directory
+        query = {} if chosen is None else {"directory": chosen}
         return codec.decode_session(await self.call("POST", "/session", query=query, body=body))
+
+    async def session(self, session: SessionId) -> FoundSession | None:
+        """Give a session, None if OpenCode does not know it."""
+        try:
+            return codec.decode_found(await self.call("GET", f"/session/{safe(session)}"))
+        except AgentRefused as refused:
+            if refused.status in _UNKNOWN:
+                return None
+            raise
 
     async def has_session(self, session: SessionId) -> bool:
         """Say whether OpenCode knows the session."""
@@ -197,8 +213,7 @@ class Client:
         try:
             await self.call("GET", path)
         except AgentRefused as refused:
-            # A malformed id gives 500 or 400 there, which is no better than unknown.
-            if refused.status in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST):
+            if refused.status in _UNKNOWN:
                 return False
             raise
         return True

@@ -57,7 +57,7 @@ from opencode_a2a_server.domain.interrupt import (
     Verdict,
 )
 from opencode_a2a_server.domain.message import DataPart, Json, Message, Part, RawPart, Role, TextPart, UrlPart
-from opencode_a2a_server.domain.session import Directory, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 from opencode_a2a_server.domain.usage import Usage
 
 from . import wire
@@ -316,6 +316,30 @@ def decode_session(data: bytes) -> Session:
     """
     session = wire.read(data, wire.Session)
     return Session(SessionId(session.id), Directory(session.directory))
+
+
+def decode_found(data: bytes) -> FoundSession:
+    """
+    Read `GET /session/{id}`.
+
+    Raises:
+        Malformed: It is no session.
+
+    """
+    session = wire.read(data, wire.Session)
+    parent = None if session.parent_id is None else SessionId(session.parent_id)
+    return FoundSession(Session(SessionId(session.id), Directory(session.directory)), parent)
+
+
+def decode_path(data: bytes) -> Directory:
+    """
+    Read `GET /path`.
+
+    Raises:
+        Malformed: It names no directory.
+
+    """
+    return Directory(wire.read(data, wire.Path).directory)
 
 
 def decode_children(data: bytes) -> Sequence[SessionId]:
@@ -659,9 +683,11 @@ __all__ = [
     "Malformed",
     "decode_changes",
     "decode_children",
+    "decode_found",
     "decode_frame",
     "decode_json",
     "decode_messages",
+    "decode_path",
     "decode_permissions",
     "decode_questions",
     "decode_session",

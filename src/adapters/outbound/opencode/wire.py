@@ -44,6 +44,13 @@ class Session:
 
 
 @frozen
+class Path:
+    """`GET /path`: where OpenCode works by itself."""
+
+    directory: str
+
+
+@frozen
 class Status:
     """Whether a session works; `attempt` and `message` come with `retry`."""
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
@@ -16,12 +17,12 @@ from opencode_a2a_server.app.ports.agent import Hearing, Prompt, Readiness, Surr
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.domain.changes import FileChange
-from opencode_a2a_server.domain.errors import ContentTypeNotSupported
+from opencode_a2a_server.domain.errors import ContentTypeNotSupported, SessionLost
 from opencode_a2a_server.domain.events import Gap, MessageSeen, Recollection, SessionIdle
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt, PermissionAnswer, QuestionAnswer
 from opencode_a2a_server.domain.message import Message, Role, TextPart
-from opencode_a2a_server.domain.session import Directory, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 
 from .files import load_scripts
 from .play import Player, abort
@@ -38,7 +39,7 @@ class Scripted:
     An agent that plays scripts; a context manager, on leaving which what still plays is dropped.
 
     `scripts` chooses by the message; it may be asked more than once about the same one. `refuses` are patterns of
-    media types that `check` does not let in. Sessions live as long as the object; one it does not know begins empty.
+    media types that `check` does not let in. `directory` is where sessions work by themselves. They live as long as the object; one it does not know begins empty.
     """
 
     clock: Clock
@@ -46,6 +47,8 @@ class Scripted:
     scripts: Choose = CONFORMANCE
     name: str = "Scripted"
     refuses: tuple[str, ...] = ("application/x-unsupported*",)
+    directory: str = "/"
+    _dropped: set[SessionId] = field(factory=set, init=False)
     _conversations: dict[SessionId, Conversation] = field(factory=dict, init=False)
     _hearings: dict[SessionId, list[ScriptedHearing]] = field(factory=dict, init=False)
     _deaf: bool = field(default=False, init=False)
@@ -107,11 +110,25 @@ class Scripted:
 
     # Sessions
 
-    async def open_session(self, title: str) -> Session:  # noqa: ARG002 - a play has no use for it
+    async def open_session(self, title: str, directory: Directory | None = None) -> Session:  # noqa: ARG002 - a play has no use for the title
         """See `Agent.open_session`."""
-        session = Session(SessionId(f"ses-{self.ids.new()}"), Directory("/"))
+        session = Session(SessionId(f"ses-{self.ids.new()}"), directory or Directory(self.directory))
         self._conversation(session)
         return session
+
+    async def find_session(self, session_id: SessionId) -> FoundSession | None:
+        """See `Agent.find_session`."""
+        conversation = self._conversations.get(session_id)
+        return None if conversation is None else FoundSession(conversation.session)
+
+    async def workspace(self) -> Directory:
+        """See `Agent.workspace`."""
+        return Directory(self.directory)
+
+    def drop_session(self, session_id: SessionId) -> None:
+        """Forget a session, as when somebody deletes it: for tests of what happens then."""
+        self._conversations.pop(session_id, None)
+        self._dropped.add(session_id)
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
         """See `Agent.hear`."""
@@ -132,6 +149,8 @@ class Scripted:
 
     async def prompt(self, prompt: Prompt) -> None:
         """See `Agent.prompt`. A prompt that comes while another one is worked on waits for its end."""
+        if prompt.session.id in self._dropped:
+            raise SessionLost(f"there is no session {prompt.session.id} any more", HTTPStatus.NOT_FOUND)
         conversation = self._conversation(prompt.session)
         if conversation.find(prompt.id) is not None:
             return

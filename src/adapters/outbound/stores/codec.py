@@ -25,7 +25,7 @@ from opencode_a2a_server.domain.events import Failure
 from opencode_a2a_server.domain.ids import ArtifactId
 from opencode_a2a_server.domain.interrupt import Inquiry, Option, Permission, Question
 from opencode_a2a_server.domain.message import DataPart, Message, Part, RawPart, Role, TextPart, UrlPart
-from opencode_a2a_server.domain.session import Session
+from opencode_a2a_server.domain.session import ModelChoice, Session, Wishes
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Artifact, Status, Task
 from opencode_a2a_server.domain.updates import (
@@ -63,6 +63,7 @@ _MESSAGE = record(
     reference_task_ids=Each(_PLAIN),
     extensions=Each(_PLAIN),
     accepts=Each(_PLAIN),
+    wishes=record(Wishes, model=Perhaps(record(ModelChoice))),
 )
 _INQUIRY = record(Inquiry, options=Each(record(Option)))
 _INTERRUPT = tagged(

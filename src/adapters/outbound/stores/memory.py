@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from attrs import define, evolve, field
 
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
-from opencode_a2a_server.domain.session import Binding
+from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .order import Order
 from .storage import READ_ENTRIES, Batch, Head, Line, Standing, Stored, fitting
@@ -29,6 +29,7 @@ class MemoryStorage:
     _tasks: dict[TaskId, _Kept] = field(factory=dict, init=False)
     _order: Order = field(factory=Order, init=False)
     _bindings: dict[tuple[Principal, ContextId], Binding] = field(factory=dict, init=False)
+    _owners: dict[SessionId, Ownership] = field(factory=dict, init=False)
     _push: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict, init=False)
 
     async def write(self, batch: Batch) -> None:
@@ -45,6 +46,14 @@ class MemoryStorage:
             kept.standing = standing.over(kept.standing)
         for key, (binding, _) in batch.bindings.items():
             self._bindings[key] = binding
+        for session_id, ownership in batch.owners.items():
+            if ownership is None:
+                self._owners.pop(session_id, None)
+            else:
+                self._owners[session_id] = ownership
+        self._write_push(batch)
+
+    def _write_push(self, batch: Batch) -> None:
         for push_key, outbox in batch.push.items():
             if outbox is None:
                 self._push.pop(push_key, None)
@@ -73,6 +82,10 @@ class MemoryStorage:
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding."""
         return self._bindings.get((principal, context_id))
+
+    async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
+        """Give whom they belong to."""
+        return [self._owners[session_id] for session_id in sessions if session_id in self._owners]
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Give those of a task."""

@@ -7,18 +7,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+from attrs import frozen
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
 
 from .bindings import StoredBindings
 from .errors import StoreUnusable
 from .journal import LiveJournal
 from .memory import MemoryStorage
+from .owners import StoredOwners
 from .push_configs import StoredPushConfigs
 from .sqlite import SqliteStorage
 from .storage import Storage
@@ -27,12 +30,20 @@ from .writer import Pace, Writer
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 
 
+@frozen
+class Stores:
+    """One storage behind each of its ports."""
+
+    journal: Journal
+    bindings: Bindings
+    owners: Owners
+    push_configs: PushConfigs
+
+
 @asynccontextmanager
-async def open_stores(
-    url: str | None, clock: Clock, *, pace: Pace | None = None
-) -> AsyncIterator[tuple[Journal, Bindings, PushConfigs]]:
+async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None) -> AsyncIterator[Stores]:
     """
-    Open the journal, the bindings and the push configurations for as long as the body runs; then what waits is written.
+    Open the stores for as long as the body runs; then what waits is written.
 
     None keeps them in memory, as does a SQLite URL without a file.
 
@@ -45,7 +56,7 @@ async def open_stores(
     try:
         writer = Writer(storage, clock, pace or Pace())
         async with LiveJournal(writer) as journal:
-            yield journal, StoredBindings(writer), StoredPushConfigs(writer)
+            yield Stores(journal, StoredBindings(writer), StoredOwners(writer), StoredPushConfigs(writer))
     finally:
         with anyio.CancelScope(shield=True):
             await storage.close()

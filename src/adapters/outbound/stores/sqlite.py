@@ -8,6 +8,7 @@ database (synchronous=NORMAL; sqlite.org/wal.html).
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -26,13 +27,23 @@ from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
-from opencode_a2a_server.domain.session import Binding, Directory, Session
+from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Session
 from opencode_a2a_server.domain.state import TaskState
 
 from . import listing, push_statements, statements
 from .files import claim, existing
 from .schema import Schema, bring_up, look
-from .statements import Statement, binding_row, place, snapshot_of, snapshot_row, standing_row, task_row, update_row
+from .statements import (
+    Statement,
+    binding_row,
+    owner_row,
+    place,
+    snapshot_of,
+    snapshot_row,
+    standing_row,
+    task_row,
+    update_row,
+)
 from .storage import Batch, Head, Line, Standing, Stored, fitting
 from .tables import SEQ_BITS
 
@@ -178,6 +189,12 @@ class SqliteStorage:
         session_id, directory = rows[0]
         return Binding(principal, context_id, Session(SessionId(session_id), Directory(directory)))
 
+    async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
+        """Give whom they belong to, by one look-up."""
+        async with self._reading() as link:
+            rows = await link.run(statements.OWNERS, {"sessions": json.dumps(sessions)})
+        return [Ownership(SessionId(name), Principal(principal), until) for name, principal, until in rows]
+
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Give those of a task."""
         async with self._reading() as link:
@@ -266,6 +283,11 @@ def _write(batch: Batch, database: sqlite3.Connection) -> None:
             run(statements.KEEP_SNAPSHOT, snapshot_row(head, standing.snapshot))
     for binding, at in batch.bindings.values():
         run(statements.BIND, binding_row(binding, at))
+    for session_id, ownership in batch.owners.items():
+        if ownership is None:
+            run(statements.DISOWN, {"of": session_id})
+        else:
+            run(statements.OWN, owner_row(ownership))
     _write_push(batch, run)
     database.executemany(statements.ADD_UPDATE.sql, map(update_row, batch.rows))
     database.commit()

@@ -12,17 +12,17 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from attrs import frozen
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, column, delete, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import Seq
-from opencode_a2a_server.domain.session import Binding
+from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .storage import READ_ENTRIES, Head, Row, Snapshot, Standing
-from .tables import BINDINGS, NOT_ENDED, SEQ_BITS, SNAPSHOTS, TASKS, UPDATES
+from .tables import BINDINGS, NOT_ENDED, SEQ_BITS, SESSION_OWNERS, SNAPSHOTS, TASKS, UPDATES
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
@@ -72,6 +72,14 @@ BIND = Statement.of(
     ),
     *("principal", "context_id", "session_id", "directory", "updated_at"),
 )
+_OWNER = sqlite.insert(SESSION_OWNERS)
+OWN = Statement.of(
+    _OWNER.on_conflict_do_update(
+        index_elements=["session_id"], set_={name: _OWNER.excluded[name] for name in ("principal", "until")}
+    ),
+    *("session_id", "principal", "until"),
+)
+DISOWN = Statement.of(delete(SESSION_OWNERS).where(SESSION_OWNERS.c.session_id == bindparam("of")))
 ADD_UPDATE = Statement.of(
     sqlite.insert(UPDATES).on_conflict_do_nothing(index_elements=["place"]), *("place", "at", "body")
 )
@@ -102,6 +110,9 @@ FIND = Statement.of(
         BINDINGS.c.principal == bindparam("principal"), BINDINGS.c.context_id == bindparam("context_id")
     )
 )
+
+_NAMED = func.json_each(bindparam("sessions")).table_valued(column("value"))
+OWNERS = Statement.of(select(SESSION_OWNERS).where(SESSION_OWNERS.c.session_id.in_(select(_NAMED.c.value))))
 
 
 def place(head: Head, seq: int) -> int:
@@ -163,3 +174,8 @@ def binding_row(binding: Binding, at: float) -> dict[str, Any]:
         "directory": binding.session.directory,
         "updated_at": at,
     }
+
+
+def owner_row(ownership: Ownership) -> dict[str, Any]:
+    """Give the row of an ownership."""
+    return {"session_id": ownership.session_id, "principal": ownership.principal, "until": ownership.until}

@@ -13,9 +13,9 @@ from typing import Protocol, TypeAlias
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
-from opencode_a2a_server.domain.session import Binding
+from opencode_a2a_server.domain.session import Binding, Ownership
 from opencode_a2a_server.domain.state import TaskState
 
 
@@ -71,6 +71,8 @@ class Batch:
     rows: list[Row] = field(factory=list)
     bindings: dict[tuple[Principal, ContextId], tuple[Binding, float]] = field(factory=dict)
     """With the time at which each was made."""
+    owners: dict[SessionId, Ownership | None] = field(factory=dict)
+    """Whom sessions belong to from now on, None for nobody."""
     push: dict[tuple[TaskId, PushConfigId], Outbox | None] = field(factory=dict)
     """Configurations to keep, and None for those to forget."""
     marks: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict)
@@ -118,6 +120,10 @@ class Storage(Protocol):
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding, None if there is none."""
+        ...
+
+    async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
+        """Give whom these sessions belong to, or belonged: of those which are or were somebody's."""
         ...
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:

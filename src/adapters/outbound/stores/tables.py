@@ -87,6 +87,16 @@ BINDINGS = Table(
     sqlite_with_rowid=False,
 )
 
+SESSION_OWNERS = Table(
+    "session_owners",
+    METADATA,
+    Column("session_id", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("until", Double),
+    sqlite_with_rowid=False,
+)
+"""Whom the runtime's sessions belong to; `until` is that of a claim."""
+
 PUSH_CONFIGS = Table(
     "push_configs",
     METADATA,

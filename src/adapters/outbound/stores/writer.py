@@ -20,9 +20,9 @@ from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.domain.errors import InvalidRequest, JournalUnavailable
-from opencode_a2a_server.domain.ids import PushConfigId, Seq, TaskId
+from opencode_a2a_server.domain.ids import PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
-from opencode_a2a_server.domain.session import Binding
+from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .storage import Batch, Row, Standing, Storage
 
@@ -140,6 +140,10 @@ class Writer:
         """Have a binding written, in the transaction of what is put next or in an earlier one."""
         group = self._gathering(self.admit(0, 1))
         group.batch.bindings[binding.principal, binding.context_id] = (binding, self.clock.now())
+
+    def own(self, session_id: SessionId, ownership: Ownership | None) -> None:
+        """Have it written whom a session belongs to, if anybody, in the transaction of what is put next or earlier."""
+        self._gathering(self.admit(0, 1)).batch.owners[session_id] = ownership
 
     def push(self, task_id: TaskId, config_id: PushConfigId, outbox: Outbox | None) -> int:
         """Have a push configuration written, or with None deleted; gives the number to wait for."""

@@ -139,11 +139,11 @@ async def measure(kind: str, journal: Journal) -> None:
 
 
 async def main() -> None:
-    async with open_stores(None, SystemClock()) as (journal, *_):
-        await measure("memory", journal)
+    async with open_stores(None, SystemClock()) as stores:
+        await measure("memory", stores.journal)
     with tempfile.TemporaryDirectory() as directory:
-        async with open_stores(f"sqlite+aiosqlite:///{directory}/tasks.db", SystemClock()) as (journal, *_):
-            await measure("sqlite", journal)
+        async with open_stores(f"sqlite+aiosqlite:///{directory}/tasks.db", SystemClock()) as stores:
+            await measure("sqlite", stores.journal)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from opencode_a2a_server.adapters.outbound.stores.schema import _config
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
 from opencode_a2a_server.app.ports.tasks import BEGIN, Page, Wanted
-from opencode_a2a_server.domain.ids import Principal, TaskId
+from opencode_a2a_server.domain.ids import Principal, SessionId, TaskId
 from opencode_a2a_server.domain.push import Words
+from opencode_a2a_server.domain.session import Ownership
 from opencode_a2a_server.domain.state import TaskState
 
 pytestmark = pytest.mark.anyio
@@ -71,3 +72,20 @@ async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them
 
     assert differences == []
     assert [name for (name,) in left if not name.startswith("sqlite_")] == []
+
+
+async def test_sessions_that_were_bound_belong_to_who_is_bound_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0004")
+        for context in ("c-1", "c-2"):
+            values = f"('alice', '{context}', 'ses_1', '/work', 0)"
+            connection.execute(text(f"INSERT INTO bindings VALUES {values}"))  # noqa: S608
+    engine.dispose()
+
+    storage = await SqliteStorage.open(path)
+    owners = await storage.owners([SessionId("ses_1")])
+    await storage.close()
+
+    assert owners == [Ownership(SessionId("ses_1"), ALICE)]

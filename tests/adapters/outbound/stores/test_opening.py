@@ -25,28 +25,28 @@ BOUND = Binding(Principal("alice"), ContextId("context"), Session(SessionId("ses
 
 @pytest.mark.parametrize("url", [None, "sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:"])
 async def test_without_a_file_all_is_kept_in_memory(url: str | None) -> None:
-    async with open_stores(url, TurnedClock()) as (journal, bindings, _):
-        await (await journal.create(TASK, SUBMITTED)).durable()
-        await bindings.bind(BOUND)
+    async with open_stores(url, TurnedClock()) as stores:
+        await (await stores.journal.create(TASK, SUBMITTED)).durable()
+        await stores.bindings.bind(BOUND)
         gc.collect()
 
-        assert (await journal.open(TASK)).task.seq == 1
-        assert await bindings.find(BOUND.principal, BOUND.context_id) == BOUND
+        assert (await stores.journal.open(TASK)).task.seq == 1
+        assert await stores.bindings.find(BOUND.principal, BOUND.context_id) == BOUND
 
-    async with open_stores(url, TurnedClock()) as (journal, _, _):
+    async with open_stores(url, TurnedClock()) as stores:
         with pytest.raises(TaskNotFound):
-            await journal.open(TASK)
+            await stores.journal.open(TASK)
 
 
 async def test_a_file_keeps_all_for_the_next_start(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/new/tasks.db"
-    async with open_stores(url, TurnedClock()) as (journal, bindings, _):
-        await journal.create(TASK, SUBMITTED)
-        await bindings.bind(BOUND)
+    async with open_stores(url, TurnedClock()) as stores:
+        await stores.journal.create(TASK, SUBMITTED)
+        await stores.bindings.bind(BOUND)
 
-    async with open_stores(url, TurnedClock()) as (journal, bindings, _):
-        assert (await journal.open(TASK)).task.history == [SUBMITTED.message]
-        assert await bindings.find(BOUND.principal, BOUND.context_id) == BOUND
+    async with open_stores(url, TurnedClock()) as stores:
+        assert (await stores.journal.open(TASK)).task.history == [SUBMITTED.message]
+        assert await stores.bindings.find(BOUND.principal, BOUND.context_id) == BOUND
 
 
 @pytest.mark.parametrize(

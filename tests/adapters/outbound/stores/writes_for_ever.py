@@ -17,8 +17,8 @@ TEXT = ArtifactId("prt_1")
 async def main(url: str) -> None:
     """Write `<3><4><5>...`: each piece of text is its update's number."""
     submitted = TaskSubmitted(ContextId("context"), Principal("alice"), Message(MessageId("m-1"), Role.USER, ()))
-    async with open_stores(url, SystemClock()) as (journal, _, _):
-        log = await journal.create(TaskId("task-1"), submitted)
+    async with open_stores(url, SystemClock()) as stores:
+        log = await stores.journal.create(TaskId("task-1"), submitted)
         log.append([ArtifactTold(TEXT, BlockKind.TEXT, ())])
         while True:
             for _ in range(50):

@@ -1,0 +1,73 @@
+"""Whom sessions belong to, in the same storage and by the same writer as the journals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from attrs import field, frozen
+
+from opencode_a2a_server.domain.ids import Principal, SessionId
+from opencode_a2a_server.domain.session import Ownership
+
+from .codec import check_text
+from .writer import Writer
+
+RECENT = 4096
+"""Ownerships kept in memory: those that may not be written yet, and those that are asked for again."""
+
+
+@frozen
+class StoredOwners:
+    """The port `Owners`."""
+
+    _writer: Writer
+    _recent: OrderedDict[SessionId, Ownership | None] = field(factory=OrderedDict, init=False)
+    _deciding: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+
+    async def claim(self, wanted: Ownership) -> bool:
+        """See `Owners.claim`: one decision at a time, each on what the last one left."""
+        check_text(wanted.session_id, wanted.principal)
+        async with self._deciding:
+            held = (await self._held([wanted.session_id])).get(wanted.session_id)
+            become = wanted.over(held, self._writer.clock.now())
+            if become is None:
+                return False
+            if become != held:
+                self._writer.own(wanted.session_id, become)
+            await self._remember(wanted.session_id, become)
+            return True
+
+    async def release(self, session_id: SessionId, principal: Principal) -> None:
+        """See `Owners.release`."""
+        async with self._deciding:
+            held = (await self._held([session_id])).get(session_id)
+            if held is not None and held.principal == principal and held.until is not None:
+                self._writer.own(session_id, None)
+                await self._remember(session_id, None)
+
+    async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
+        """See `Owners.of`."""
+        now = self._writer.clock.now()
+        return {
+            session_id: held for session_id, held in (await self._held(sessions)).items() if held and held.stands(now)
+        }
+
+    async def _held(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership | None]:
+        known = {session_id: self._recent[session_id] for session_id in sessions if session_id in self._recent}
+        unknown = [session_id for session_id in sessions if session_id not in known]
+        if not unknown:
+            return known
+        stored = {held.session_id: held for held in await self._writer.storage.owners(unknown)}
+        return {**stored, **known, **{one: self._recent[one] for one in unknown if one in self._recent}}
+
+    async def _remember(self, session_id: SessionId, held: Ownership | None) -> None:
+        """Keep it in mind; the older half of too many is let go of, once it can be found in the storage."""
+        self._recent[session_id] = held
+        self._recent.move_to_end(session_id)
+        if len(self._recent) <= RECENT:
+            return
+        await self._writer.written()
+        for _ in range(len(self._recent) - RECENT // 2):
+            self._recent.popitem(last=False)

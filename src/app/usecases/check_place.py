@@ -1,0 +1,99 @@
+"""Check where a client wants the runtime to work, and which files it may read for the client."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from opencode_a2a_server.app.ports.agent import Agent
+from opencode_a2a_server.app.ports.paths import Paths
+from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.message import Message, Part, UrlPart
+from opencode_a2a_server.domain.session import Directory
+from opencode_a2a_server.domain.workspace import (
+    FileReference,
+    Sight,
+    There,
+    check_directory,
+    check_file,
+    placed,
+    unseen,
+)
+
+DIRECTORY_FIELD = "metadata.opencode.directory"
+_FILE = "file:"
+
+
+@frozen
+class CheckPlace:
+    """
+    Let nobody out of the workspace: not by `..`, not by a symbolic link, not by a `file:` URL.
+
+    Everything that takes a directory or a file of the runtime's disk asks here first.
+
+    Raises:
+        InvalidRequest: It is outside, or there is no such thing; `field` names where the client said it.
+        AgentUnreachable: The runtime has to be asked for its workspace, and cannot.
+
+    """
+
+    agent: Agent
+    paths: Paths
+    override: bool = True
+    """Whether clients may choose a directory of the workspace."""
+
+    async def __call__(self, given: str, field: str = DIRECTORY_FIELD) -> Directory:
+        """Give the real path of a directory to work in."""
+        root = await self._root(field)
+        seen = await self._look(root, placed(root.path, given, field), field)
+        return check_directory(root, seen, field, override=self.override)
+
+    async def has(self, directory: Directory) -> bool:
+        """Whether the runtime's own directory is one that clients may choose; without a workspace, each is."""
+        if await self.agent.workspace() is None:
+            return True
+        try:
+            await self(directory)
+        except InvalidRequest:
+            return False
+        return True
+
+    async def same(self, one: Directory, other: Directory) -> bool:
+        """Whether two paths are one directory."""
+        return (await self.paths.look(one)).path == (await self.paths.look(other)).path
+
+    async def files(self, message: Message) -> Message:
+        """
+        Give the message with the real path of each file that it names by a `file:` URL.
+
+        Raises:
+            ContentTypeNotSupported: It cannot be seen where such a file lies.
+
+        """
+        if not any(isinstance(part, UrlPart) and part.url.lower().startswith(_FILE) for part in message.parts):
+            return message
+        parts = [await self._part(part, f"message.parts[{index}].url") for index, part in enumerate(message.parts)]
+        return evolve(message, parts=tuple(parts))
+
+    async def _part(self, part: Part, field: str) -> Part:
+        if not isinstance(part, UrlPart) or not part.url.lower().startswith(_FILE):
+            return part
+        named = FileReference.of(part.url, field)
+        root = await self._root(field)
+        real = check_file(root, await self._look(root, named.path, field), field)
+        return evolve(part, url=named.at(real))
+
+    async def _root(self, field: str) -> Sight:
+        workspace = await self.agent.workspace()
+        if workspace is None:
+            raise InvalidRequest(f"{field}: {self.agent.name} works in no directory of anybody's choice", field)
+        seen = await self.paths.look(workspace)
+        # A workspace which is not there is on another disk, whatever else can be seen here.
+        return seen if seen.there is There.DIRECTORY else Sight(workspace, There.UNSEEN)
+
+    async def _look(self, root: Sight, path: str, field: str) -> Sight:
+        if root.there is There.UNSEEN or not path.startswith("/"):
+            return unseen(path, field)
+        return await self.paths.look(path)
+
+
+__all__ = ["DIRECTORY_FIELD", "CheckPlace"]

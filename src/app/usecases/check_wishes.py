@@ -1,0 +1,80 @@
+"""Check what a message asks for besides its text, before anything is kept of it."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from opencode_a2a_server.app.ports.bindings import Bindings
+from opencode_a2a_server.app.usecases.bind_session import BindSession
+from opencode_a2a_server.app.usecases.check_place import CheckPlace
+from opencode_a2a_server.app.usecases.use_session import UseSession
+from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.ids import Principal
+from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.session import Directory, FoundSession
+from opencode_a2a_server.domain.task import Task
+
+SESSION_FIELD = "metadata.shared.session.id"
+
+
+@frozen
+class CheckWishes:
+    """
+    Refuse a session, a directory or files that this principal may not use, or that contradict each other.
+
+    Raises:
+        SessionNotFound: There is no such session for this principal.
+        InvalidRequest: Something is outside the workspace, or does not go together.
+        ContentTypeNotSupported: Files of the workspace cannot be named here.
+        AgentUnreachable, JournalUnavailable: Not now.
+
+    """
+
+    bindings: Bindings
+    sessions: UseSession
+    places: CheckPlace
+    bind: BindSession
+
+    async def __call__(self, message: Message) -> Message:
+        """Check what needs no task; gives the message with the real path of its directory."""
+        await self.places.files(message)
+        if (given := message.wishes.directory) is None:
+            return message
+        return evolve(message, wishes=evolve(message.wishes, directory=await self.places(given)))
+
+    async def for_new(self, principal: Principal, message: Message) -> None:
+        """Check a message that begins a task. A session that it names is claimed."""
+        wishes = message.wishes
+        if wishes.session is not None:
+            found = await self.sessions.claim(principal, wishes.session)
+            try:
+                await self._check_found(found, wishes.directory)
+            except InvalidRequest:
+                await self.sessions.release(principal, wishes.session)
+                raise
+        elif wishes.directory is not None and message.context_id is not None:
+            bound = await self.bindings.find(principal, message.context_id)
+            if bound is not None:
+                await self.bind.check(bound.session, wishes.directory)
+
+    async def _check_found(self, found: FoundSession, directory: Directory | None) -> None:
+        if found.parent is not None:
+            raise InvalidRequest(
+                f"{SESSION_FIELD}: this is a sub-agent's session; name the one it works for", SESSION_FIELD
+            )
+        await self.bind.check(found.session, directory)
+
+    async def for_task(self, task: Task, message: Message) -> None:
+        """Check a message for a task that has begun: it stays in its session."""
+        session, wishes = task.session, message.wishes
+        if wishes.session is not None and (session is None or wishes.session != session.id):
+            await self.sessions.see(task.principal, wishes.session)  # what may not be known is refused as such
+            raise InvalidRequest(
+                f"{SESSION_FIELD}: task {task.id} works in another session; leave taskId out to use this one",
+                SESSION_FIELD,
+            )
+        if session is not None:
+            await self.bind.check(session, wishes.directory)
+
+
+__all__ = ["CheckWishes"]
