@@ -60,7 +60,7 @@ def to_json(value: object) -> bytes:
     try:
         return _one_line(_encode(value))
     except UnicodeEncodeError:
-        return _one_line(_encode(_scrubbed(value)))
+        return _one_line(_encode(scrubbed(value)))
 
 
 def _one_line(line: bytes) -> bytes:
@@ -69,13 +69,14 @@ def _one_line(line: bytes) -> bytes:
     return line.replace(b"\xc2\x85", b"\\u0085") if b"\xc2\x85" in line else line
 
 
-def _scrubbed(value: Any) -> Any:
+def scrubbed(value: Any) -> Any:
+    """Replace half a surrogate pair, wherever it is."""
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, Mapping):
-        return {_scrubbed(name): _scrubbed(item) for name, item in value.items()}
+        return {scrubbed(name): scrubbed(item) for name, item in value.items()}
     if isinstance(value, Sequence):
-        return [_scrubbed(item) for item in value]
+        return [scrubbed(item) for item in value]
     return value
 
 

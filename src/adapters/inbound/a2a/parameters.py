@@ -67,12 +67,23 @@ def read_call(request: AnyRequest, served: Sequence[str] = SERVED) -> Call:
 
     """
     headers = request.scope["headers"]
-    asked_for = _first(headers, b"a2a-version") or _asked_in(request.scope["query_string"])
+    asked_for = first(headers, b"a2a-version") or _asked_in(request.scope["query_string"])
+    return call_of(headers, request.scope["auth"], asked_for, served)
+
+
+def call_of(headers: RawHeaders, principal: Principal, asked_for: str, served: Sequence[str]) -> Call:
+    """
+    Read the parameters of a call, whatever the binding.
+
+    Raises:
+        VersionNotSupported: It wants a protocol version which is not served.
+
+    """
     version = check_version(asked_for, served)
     asked = {uri for name in _EXTENSIONS for uri in _listed(headers, name)}
-    seen = _first(headers, b"last-event-id")
+    seen = first(headers, b"last-event-id")
     return Call(
-        principal=request.scope["auth"],
+        principal=principal,
         extensions=tuple(uri for uri in EXTENSIONS if uri in asked),
         cursor=read_cursor(seen) if seen else None,
         version=version,
@@ -87,7 +98,7 @@ def check_media_type(request: AnyRequest) -> None:
         ContentTypeNotSupported: It says so.
 
     """
-    said = _first(request.scope["headers"], b"content-type").partition(";")[0].strip().lower()
+    said = first(request.scope["headers"], b"content-type").partition(";")[0].strip().lower()
     if said not in _MEDIA_TYPES:
         raise ContentTypeNotSupported(f"the body must be application/json or application/a2a+json, not {said[:64]}")
 
@@ -121,7 +132,8 @@ def _asked_in(query: bytes) -> str:
     return next((values[0].strip() for name, values in given.items() if name.lower() == "a2a-version"), "")
 
 
-def _first(headers: RawHeaders, wanted: bytes) -> str:
+def first(headers: RawHeaders, wanted: bytes) -> str:
+    """Give the first value that a header has, empty for none."""
     return next((value.decode("latin-1").strip() for name, value in headers if name == wanted), "")
 
 

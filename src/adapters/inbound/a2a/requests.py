@@ -129,6 +129,8 @@ def read_list(params: object) -> ListRequest:
     """
     _check_status(params)
     request = parsed(params, a2a.ListTasksRequest())
+    if request.status and request.status not in _STATES:
+        raise InvalidRequest("the status is no TASK_STATE_*", "status")
     size = request.page_size if request.HasField("page_size") else _SIZE
     if not 1 <= size <= _SIZE_MOST:
         raise InvalidRequest(f"pageSize must be from 1 to {_SIZE_MOST}", "pageSize")
@@ -183,7 +185,9 @@ def task_id_in(text: str, field: str = "id") -> TaskId:
 
 
 def parsed(params: object, message: _M) -> _M:
-    """Read ProtoJSON into a message; unknown fields are ignored (A2A 1.0, 5.7)."""
+    """Read ProtoJSON into a message, unless it is one; unknown fields are ignored (A2A 1.0, 5.7)."""
+    if isinstance(params, type(message)):
+        return params
     if not isinstance(params, Mapping):
         raise InvalidRequest("the parameters must be an object")
     try:

@@ -1,0 +1,159 @@
+"""
+The door: what every call comes through, whichever service it is for.
+
+Who asks and in which protocol version is looked at before the request is read; the SDK's handler looks at neither.
+Whatever is refused behind it, before the first message of a stream or after, is told in one way.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, TypeAlias
+
+import anyio
+import grpc
+from attrs import field, frozen
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate, RawHeaders
+from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.errors import Fault
+from opencode_a2a_server.adapters.inbound.a2a.parameters import Call, call_of, first
+from opencode_a2a_server.domain.errors import Draining, InvalidRequest
+
+from .status import Context, refuse
+from .streams import Cut
+
+_log = logging.getLogger(__name__)
+
+Responses: TypeAlias = AsyncGenerator[Message | bytes]
+
+_GRACE: Final = 1.0
+"""Seconds for a reader to take what is on its way to it when the service ends."""
+
+
+class Service(ABC):
+    """A gRPC service of one protocol version."""
+
+    version: str
+    descriptor: ServiceDescriptor
+
+    @abstractmethod
+    async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:
+        """Answer a call of a method which gives one message."""
+
+    @abstractmethod
+    def stream(self, name: str, call: Call, request: Message, context: Context) -> Responses:
+        """Answer a call of a method which streams; messages may be encoded already."""
+
+
+@frozen
+class Door:
+    """What lets calls in."""
+
+    authenticate: Authenticate
+    drain: Drain
+
+    def handlers(self, service: Service) -> grpc.GenericRpcHandler:
+        """Give what gRPC calls: every method of a service, behind the door."""
+        methods = service.descriptor.methods
+        handlers = {method.name: _Method(self, service, method).handler for method in methods}
+        return grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers)
+
+    def call(self, context: Context, version: str) -> Call:
+        """
+        Read a call's metadata.
+
+        Raises:
+            Unauthenticated: Nobody we know asks.
+            VersionNotSupported: It wants another version than the service's.
+
+        """
+        headers = _headers(context)
+        principal = self.authenticate(headers)
+        return call_of(headers, principal, first(headers, b"a2a-version"), (version,))
+
+
+@frozen
+class _Method:
+    """One method; gRPC gives it bytes and takes bytes."""
+
+    door: Door
+    service: Service
+    method: MethodDescriptor
+    _request: type[Message] = field(init=False)
+
+    @_request.default
+    def _read_as(self) -> type[Message]:
+        return GetMessageClass(self.method.input_type)
+
+    @property
+    def handler(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+        if self.method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self.stream)
+        return grpc.unary_unary_rpc_method_handler(self.answer)
+
+    async def answer(self, sent: bytes, context: Context) -> bytes:
+        """Answer with one message."""
+        try:
+            call = await self._let_in(context)
+            answer = await self.service.answer(self.method.name, call, self._read(sent), context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - gRPC has a shape for every error
+            await self._refuse(context, error)
+        return answer.SerializeToString()
+
+    async def stream(self, sent: bytes, context: Context) -> None:
+        """Answer with a stream."""
+        try:
+            call = await self._let_in(context)
+            responses = self.service.stream(self.method.name, call, self._read(sent), context)
+            async with aclosing(responses):
+                await self._tell(responses, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must not take it for the end
+            await self._refuse(context, error)
+
+    async def _tell(self, responses: Responses, context: Context) -> None:
+        """Send what comes; when the service ends, a reader has a moment to take what is on its way."""
+        with anyio.CancelScope() as scope, self.door.drain.telling(lambda: _hurry(scope)):
+            async for response in responses:
+                await context.write(response if isinstance(response, bytes) else response.SerializeToString())
+        if scope.cancelled_caught:
+            raise Draining("the service is about to stop; the task goes on: follow it again in a moment")
+
+    async def _let_in(self, context: Context) -> Call:
+        """Let a caller in, and say which extensions were activated (A2A 1.0, 4.6)."""
+        call = self.door.call(context, self.service.version)
+        if call.headers:
+            await context.send_initial_metadata([(name.decode(), value.decode()) for name, value in call.headers])
+        return call
+
+    def _read(self, sent: bytes) -> Message:
+        try:
+            return self._request.FromString(sent)
+        except DecodeError as broken:
+            raise InvalidRequest(f"the request is no {self.method.input_type.name}") from broken
+
+    async def _refuse(self, context: Context, error: Exception) -> None:
+        fault = Fault.of(error.error, cursor=error.cursor) if isinstance(error, Cut) else Fault.of(error)
+        if fault.internal:
+            _log.error("%s broke", self.method.full_name, exc_info=error)
+        await refuse(context, fault)
+
+
+def _hurry(scope: anyio.CancelScope) -> None:
+    scope.deadline = anyio.current_time() + _GRACE
+
+
+def _headers(context: Context) -> RawHeaders:
+    """Give the metadata as HTTP's headers are; gRPC has its names in lower case."""
+    metadata = context.invocation_metadata() or ()
+    return [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in metadata]

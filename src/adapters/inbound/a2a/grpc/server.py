@@ -1,0 +1,98 @@
+"""The gRPC server; it lives in the event loop of the application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate
+from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.operations import Operations, Services
+
+from . import v03, v1
+from .door import Door, Service
+from .streams import Streams
+
+_GRACE: Final = 1.0
+"""Seconds for calls to end when the server stops. Streams were told before; what is left is cut."""
+
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),  # two services on one port would silently share its clients
+    ("grpc.keepalive_time_ms", 30_000),  # find out about clients that are gone without a word
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # and let clients find out about us
+)
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on."""
+
+
+@asynccontextmanager
+async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
+    services: Services,
+    address: str,
+    *,
+    authenticate: Authenticate,
+    drain: Drain,
+    versions: Sequence[str],
+    body_limit: int = 1 << 20,
+) -> AsyncIterator[int]:
+    """
+    Serve; gives the port, which is a free one if the address has 0.
+
+    Health checks (grpc.health.v1) are open to all, as `GET /health` is, and tell the end of the service in time.
+
+    Args:
+        services: The use cases.
+        address: `host:port` to listen on.
+        authenticate: Who is asking, by a call's metadata.
+        drain: Ends the streams when the service is about to end.
+        versions: The protocol versions to serve.
+        body_limit: Bytes that a request may have.
+
+    Raises:
+        PortTaken: The address cannot be listened on.
+
+    """
+    server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_receive_message_length", body_limit)])
+    door, checks = Door(authenticate, drain), health.HealthServicer()
+    served = list(_served(Operations(services), drain, versions))
+    server.add_generic_rpc_handlers(tuple(door.handlers(service) for service in served))
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    for service in served:
+        await checks.set(service.descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise PortTaken(f"{address} cannot be listened on ({error})") from error
+    await server.start()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_tell_the_end, drain, checks)
+        try:
+            yield port
+        finally:
+            with anyio.CancelScope(shield=True):
+                await checks.enter_graceful_shutdown()
+                await server.stop(_GRACE)
+            group.cancel_scope.cancel()
+
+
+def _served(operations: Operations, drain: Drain, versions: Sequence[str]) -> list[Service]:
+    services: dict[str, Service] = {
+        "1.0": v1.V1(operations, Streams(drain, v1.STREAMED)),
+        "0.3": v03.V03(operations, Streams(drain, v03.STREAMED)),
+    }
+    return [services[version] for version in versions]
+
+
+async def _tell_the_end(drain: Drain, checks: health.HealthServicer) -> None:
+    await drain.wait()
+    await checks.enter_graceful_shutdown()

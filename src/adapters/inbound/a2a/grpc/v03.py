@@ -1,0 +1,109 @@
+"""Protocol 0.3 over gRPC: what it has over HTTP+JSON, in its own proto (package `a2a.v1`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NoReturn, TypeAlias
+
+from a2a.compat.v0_3 import a2a_v0_3_pb2
+from attrs import evolve, frozen
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
+from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
+from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
+from opencode_a2a_server.adapters.inbound.a2a.requests import read_cancel, read_get, read_subscribe
+from opencode_a2a_server.adapters.inbound.a2a.sse import Feed
+from opencode_a2a_server.adapters.inbound.a2a.v03.requests import NO_PUSH, read_send_0_3, task_params
+from opencode_a2a_server.adapters.inbound.a2a.v03.shape import PROTO, VERSION
+from opencode_a2a_server.domain.errors import InvalidRequest
+
+from .door import Responses, Service
+from .frames import read
+from .status import Context
+from .streams import Streams
+
+_Asked: TypeAlias = Mapping[str, Any]
+"""A request as ProtoJSON."""
+
+_TASKS: Final = "tasks/"
+
+STREAMED: Final = a2a_v0_3_pb2.StreamResponse
+"""What this version streams."""
+
+
+@frozen
+class V03(Service):
+    """The service a2a.v1.A2AService."""
+
+    operations: Operations
+    streams: Streams
+
+    version = VERSION
+    descriptor = a2a_v0_3_pb2.DESCRIPTOR.services_by_name["A2AService"]
+
+    async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:  # noqa: ARG002
+        """Answer."""
+        told = await _ANSWERED[name](self.operations, evolve(call, shape=PROTO), MessageToDict(request))
+        return read(told, GetMessageClass(self.descriptor.methods_by_name[name].output_type)())
+
+    async def stream(self, name: str, call: Call, request: Message, context: Context) -> Responses:  # noqa: ARG002
+        """Stream."""
+        feed = await _STREAMED[name](self.operations, evolve(call, shape=PROTO), MessageToDict(request))
+        async for frame in self.streams(feed):
+            yield frame
+
+
+async def _send(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    return await operations.send(call, read_send_0_3(asked))
+
+
+async def _get(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    wanted = {"id": _task_id(asked), "historyLength": asked.get("historyLength")}
+    return await operations.get(call, read_get(task_params(wanted)))
+
+
+async def _cancel(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    return await operations.cancel(call, read_cancel({"id": _task_id(asked)}))
+
+
+async def _push(_operations: Operations, _call: Call, _asked: _Asked) -> NoReturn:
+    raise NO_PUSH
+
+
+async def _card(_operations: Operations, _call: Call, _asked: _Asked) -> NoReturn:
+    raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
+
+
+async def _stream(operations: Operations, call: Call, asked: _Asked) -> Feed:
+    return await operations.stream(call, read_send_0_3(asked))
+
+
+async def _subscribe(operations: Operations, call: Call, asked: _Asked) -> Feed:
+    return await operations.subscribe(call, read_subscribe({"id": _task_id(asked)}))
+
+
+def _task_id(asked: _Asked) -> str:
+    """Read the id out of a task's name: `tasks/{id}`."""
+    name = str(asked.get("name", ""))
+    if not name.startswith(_TASKS):
+        raise InvalidRequest("the name of a task is tasks/{id}", "name")
+    return name.removeprefix(_TASKS)
+
+
+_ANSWERED: Final[Mapping[str, Callable[[Operations, Call, _Asked], Awaitable[bytes]]]] = {
+    "SendMessage": _send,
+    "GetTask": _get,
+    "CancelTask": _cancel,
+    "CreateTaskPushNotificationConfig": _push,
+    "GetTaskPushNotificationConfig": _push,
+    "ListTaskPushNotificationConfig": _push,
+    "DeleteTaskPushNotificationConfig": _push,
+    "GetAgentCard": _card,
+}
+_STREAMED: Final[Mapping[str, Callable[[Operations, Call, _Asked], Awaitable[Feed]]]] = {
+    "SendStreamingMessage": _stream,
+    "TaskSubscription": _subscribe,
+}

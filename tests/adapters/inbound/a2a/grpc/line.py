@@ -1,0 +1,86 @@
+"""A line to the service: the application's use cases behind a gRPC server on a port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc
+from a2a.types import a2a_pb2_grpc
+from attrs import frozen
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # it has no types
+
+from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
+from opencode_a2a_server.adapters.inbound.a2a.grpc.server import serving
+from tests.adapters.inbound.a2a.stage import TOKEN, Stage
+
+METADATA = (("authorization", f"Bearer {TOKEN}"), ("a2a-version", "1.0"))
+OLD = (("authorization", f"Bearer {TOKEN}"),)
+"""What a client of 0.3 says: nothing of a version."""
+LARGEST = 8192
+
+
+@frozen
+class Line:
+    """An open channel, and what speaks each version over it."""
+
+    channel: grpc.aio.Channel
+
+    @property
+    def v1(self) -> Any:
+        """The SDK's stub of protocol 1.0."""
+        return a2a_pb2_grpc.A2AServiceStub(self.channel)  # type: ignore[no-untyped-call] # generated
+
+    @property
+    def v03(self) -> Any:
+        """The SDK's stub of protocol 0.3."""
+        return a2a_v0_3_pb2_grpc.A2AServiceStub(self.channel)  # type: ignore[no-untyped-call] # generated
+
+
+@asynccontextmanager
+async def line(stage: Stage, *, options: Sequence[tuple[str, Any]] = ()) -> AsyncIterator[Line]:
+    """Serve a stage and call it."""
+    authenticate = BearerTokens.of([TOKEN])
+    async with (
+        serving(
+            stage.services(),
+            "127.0.0.1:0",
+            authenticate=authenticate,
+            drain=stage.drain,
+            versions=stage.versions,
+            body_limit=LARGEST,
+        ) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel,
+    ):
+        yield Line(channel)
+
+
+@frozen
+class Told:
+    """How a call was refused."""
+
+    code: str
+    message: str
+    reason: str
+    metadata: dict[str, str]
+    fields: list[str]
+    """The fields which broke the contract."""
+    retry: int
+    """Seconds after which to try again, 0 if nothing is said of that."""
+
+
+def refusal(error: grpc.aio.AioRpcError) -> Told:
+    """Read an error as clients do: its code, and the details in the trailing metadata."""
+    status = status_pb2.Status()
+    status.ParseFromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    info, bad, again = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    for detail in status.details:
+        assert any(detail.Unpack(kind) for kind in (info, bad, again))
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    assert info.domain == "a2a-protocol.org"
+    fields = [violation.field for violation in bad.field_violations]
+    return Told(
+        error.code().name, status.message, info.reason, dict(info.metadata), fields, again.retry_delay.seconds
+    )
