@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,7 @@ class Container(containers.DeclarativeContainer):
         sessions=providers.Callable(lambda has: has and ReadSessions(has.read), offers.provided.sessions),
         around=providers.Callable(lambda has: has and LookAround(has), offers.provided.catalog),
     )
+    authenticate = providers.Singleton(BearerTokens.of, providers.List(settings.provided.auth.bearer_token))
     services = providers.Singleton(
         Services,
         send_message=providers.Singleton(SendMessage, accept=accept, notify=create_push_config),
@@ -199,13 +201,14 @@ class Container(containers.DeclarativeContainer):
         documentation_url=settings.provided.card.documentation_url,
         to_working=settings.provided.turn.to_working.value,
         push=settings.provided.push.enabled,
+        grpc_address=settings.provided.grpc_public_address,
         modified=providers.Callable(lambda clock: clock.now(), clock),
     )
     app = providers.Singleton(
         create_app,
         services=services,
         card=card,
-        authenticate=providers.Singleton(BearerTokens.of, providers.List(settings.provided.auth.bearer_token)),
+        authenticate=authenticate,
         drain=drain,
         body_limit=settings.provided.server.max_body,
         keep_alive=settings.provided.server.keep_alive,
@@ -223,12 +226,14 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         runtime: Takes the place of the runtime the settings name.
 
     Raises:
-        SettingsError: There are no credentials, or the runtime cannot be made.
+        SettingsError: There are no credentials, an extra is missing, the runtime cannot be made, or a port is taken.
         Exception: What the stores or the runtime raise on entering.
 
     """
     if settings.auth.bearer_token is None:
         raise SettingsError(["A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"])
+    if missing := missing_extras(settings):
+        raise SettingsError(missing)
     container = Container(settings=settings)
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
@@ -250,8 +255,34 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         turns = await stack.enter_async_context(container.turns())
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
+        if settings.grpc_address:
+            await _listen_to_grpc(stack, container, settings)
         yield container
         turns.draining = True
+
+
+def missing_extras(settings: Settings, find: Callable[[str], object] = find_spec) -> list[str]:
+    """Name what the settings ask for and this installation does not have, with the remedy."""
+    if settings.grpc.port and not (find("grpc") and find("grpc_health")):
+        return ["A2A_GRPC_PORT: gRPC is not installed; pip install 'opencode-a2a-server[grpc]', or leave the port out"]
+    return []
+
+
+async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings: Settings) -> None:
+    from opencode_a2a_server.adapters.inbound.a2a.grpc.server import PortTaken, serving
+
+    server = serving(
+        container.services(),
+        settings.grpc_address,
+        authenticate=container.authenticate(),
+        drain=container.drain(),
+        versions=settings.server.versions,
+        body_limit=settings.server.max_body,
+    )
+    try:
+        await stack.enter_async_context(server)
+    except PortTaken as taken:
+        raise SettingsError([f"A2A_GRPC_PORT: {taken}"]) from taken
 
 
 def _find_runtime(settings: Settings) -> AgentFactory:
@@ -350,6 +381,7 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
 async def check(settings: Settings) -> list[str]:
     """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
     problems = [] if settings.auth.bearer_token else ["A2A_BEARER_TOKEN: required"]
+    problems += missing_extras(settings)
     async with AsyncExitStack() as stack:
         clock, ids = SystemClock(), RandomIds()
         agent = await stack.enter_async_context(_find_runtime(settings)(Surroundings(clock, ids, settings.environment)))
@@ -365,4 +397,4 @@ async def check(settings: Settings) -> list[str]:
     return problems
 
 
-__all__ = ["VERSION", "Application", "Container", "assemble", "check", "serve"]
+__all__ = ["VERSION", "Application", "Container", "assemble", "check", "missing_extras", "serve"]

@@ -8,6 +8,7 @@ meaning. A name that is almost one of ours stops the start: what is misspelt mus
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
@@ -25,6 +26,8 @@ from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
 from opencode_a2a_server.domain.turn import Limits
 
 _T = TypeVar("_T")
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+):[0-9]{1,5}")
 
 
 class SettingsError(Exception):
@@ -93,6 +96,14 @@ def _http_url(value: str | None) -> str:
     return "" if not value or value.startswith(("http://", "https://")) else "must begin with http:// or https://"
 
 
+def _address(value: str | None) -> str:
+    return "" if not value or _ADDRESS.fullmatch(value) else "must be host:port, without http://"
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @frozen
 class ServerSettings:
     """Where the service listens."""
@@ -137,8 +148,27 @@ class ServerSettings:
     @property
     def url(self) -> str:
         """The URL clients reach the service by."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+        return (self.public_url or f"http://{_joined(self.host, self.port)}").rstrip("/")
+
+
+@frozen
+class GrpcSettings:
+    """The gRPC binding."""
+
+    port: int = _setting(
+        "A2A_GRPC_PORT",
+        "Port to serve gRPC on, besides HTTP; 0: none. Needs the extra: `pip install 'opencode-a2a-server[grpc]'`.",
+        0,
+        check=_port,
+    )
+    host: str | None = _setting("A2A_GRPC_HOST", "Address to listen on for gRPC. Default: A2A_HOST.", None)
+    public_address: str | None = _setting(
+        "A2A_GRPC_PUBLIC_ADDRESS",
+        "`host:port` as clients reach gRPC; goes into the agent card. Default: the host of A2A_PUBLIC_URL, else the one "
+        "listened on, and the port.",
+        None,
+        check=_address,
+    )
 
 
 @frozen
@@ -365,6 +395,7 @@ class Settings:
     """All settings."""
 
     server: ServerSettings = field(factory=ServerSettings)
+    grpc: GrpcSettings = field(factory=GrpcSettings)
     auth: AuthSettings = field(factory=AuthSettings)
     opencode: OpenCodeSettings = field(factory=OpenCodeSettings)
     session: SessionSettings = field(factory=SessionSettings)
@@ -378,6 +409,21 @@ class Settings:
     """The environment as it was, for runtimes which have settings of their own."""
     notes: tuple[str, ...] = ()
     """What the operator should know although it stops nothing."""
+
+    @property
+    def grpc_address(self) -> str:
+        """Where gRPC is listened for; empty if it is off."""
+        return _joined(self.grpc.host or self.server.host, self.grpc.port) if self.grpc.port else ""
+
+    @property
+    def grpc_public_address(self) -> str:
+        """Where clients reach gRPC; empty if it is off."""
+        if not self.grpc.port:
+            return ""
+        if self.grpc.public_address:
+            return self.grpc.public_address
+        host = urlsplit(self.server.public_url or "").hostname
+        return _joined(host, self.grpc.port) if host else self.grpc_address
 
     @property
     def database_url(self) -> str | None:
@@ -502,6 +548,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     url = settings.store.url
     if url is not None and not url.startswith("sqlite+aiosqlite:///"):
         yield "A2A_TASK_STORE_DATABASE_URL: must begin with sqlite+aiosqlite:/// and name a file"
+    if settings.grpc.port and settings.grpc.port == settings.server.port:
+        yield "A2A_GRPC_PORT: must differ from A2A_PORT, which HTTP is served on"
     token = settings.auth.bearer_token
     if token is not None and any(ord(character) < 0x21 or ord(character) > 0x7E for character in token):  # noqa: PLR2004
         yield "A2A_BEARER_TOKEN: must be printable ASCII without spaces, or no client could send it"

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.service import RunningService
+from tests.e2e.service import RunningService, free_port
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -76,6 +76,13 @@ def test_the_python_example_of_the_quickstart_works(service: RunningService, tmp
     (example,) = blocks("quickstart.md", "python")
 
     assert "What is in this project?" in run([sys.executable, "-c", example], service, tmp_path)
+
+
+@pytest.mark.e2e
+def test_the_python_example_of_how_to_serve_grpc_works(tmp_path: Path) -> None:
+    (example,) = blocks("how-to/grpc.md", "python")
+    with RunningService({"A2A_RUNTIME": "scripted", "A2A_GRPC_PORT": str(free_port())}) as service:
+        assert "What is in this project?" in run([sys.executable, "-W", "error", "-c", example], service, tmp_path)
 
 
 @pytest.mark.e2e

@@ -41,9 +41,7 @@ class RunningService:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="service-", ignore_cleanup_errors=True)
         self.root = Path(self._folder.name)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.start()
         return self
 
@@ -130,6 +128,14 @@ class RunningService:
             if response.status_code != httpx.codes.OK:
                 raise AssertionError(f"{response.status_code}: {response.read().decode()}")
             yield _frames(response)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _frames(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:

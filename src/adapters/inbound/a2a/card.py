@@ -118,6 +118,14 @@ class CardInfo:
     """What becomes of a message to a task at work: `reject` or `queue`."""
     push: bool = False
     """Whether notifications are sent."""
+    grpc_address: str = ""
+    """`host:port` of gRPC; empty if it is not served."""
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Where each binding is."""
+        grpc = {"GRPC": self.grpc_address} if self.grpc_address else {}
+        return {"JSONRPC": self.public_url, "HTTP+JSON": self.public_url, **grpc}
 
 
 @frozen
@@ -169,9 +177,9 @@ def agent_card(info: CardInfo, versions: Sequence[str] = VERSIONS) -> a2a.AgentC
         "version": info.version,
         **({"documentationUrl": info.documentation_url} if info.documentation_url else {}),
         "supportedInterfaces": [
-            {"url": info.public_url, "protocolBinding": binding, "protocolVersion": version}
+            {"url": url, "protocolBinding": binding, "protocolVersion": version}
             for version in versions
-            for binding in ("JSONRPC", "HTTP+JSON")
+            for binding, url in info.places.items()
         ],
         "capabilities": {
             "streaming": True,

@@ -16,7 +16,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 DETAILS: Final = "grpc-status-details-bin"
 
 _LONGEST: Final = 1000
-"""Characters of a message: it is told three times in metadata, and clients take 8 KiB of that in all."""
+"""Bytes of a message: it is told three times in metadata, once percent-encoded, and clients take 8 KiB of that in all."""
 _KNOWN: Final = (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
 """The kinds of details; to be read by name they must have been imported."""
 
@@ -43,7 +43,8 @@ async def refuse(context: Context, fault: Fault) -> NoReturn:
 
 def _cut(told: Any) -> Any:
     if isinstance(told, str):
-        return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
+        kept = told.encode()[:_LONGEST].decode(errors="ignore")
+        return told if kept == told else f"{kept}…"
     if isinstance(told, dict):
         return {name: _cut(value) for name, value in told.items()}
     return [_cut(value) for value in told] if isinstance(told, list) else told

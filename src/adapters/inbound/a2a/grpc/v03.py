@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -11,12 +12,14 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.requests import read_cancel, read_get, read_subscribe
 from opencode_a2a_server.adapters.inbound.a2a.sse import Feed
-from opencode_a2a_server.adapters.inbound.a2a.v03.requests import NO_PUSH, read_send_0_3, task_params
+from opencode_a2a_server.adapters.inbound.a2a.v03.push import PushV03, config_proto
+from opencode_a2a_server.adapters.inbound.a2a.v03.requests import read_send_0_3, task_params
 from opencode_a2a_server.adapters.inbound.a2a.v03.shape import PROTO, VERSION
 from opencode_a2a_server.domain.errors import InvalidRequest
 
@@ -28,7 +31,7 @@ from .streams import Streams
 _Asked: TypeAlias = Mapping[str, Any]
 """A request as ProtoJSON."""
 
-_TASKS: Final = "tasks/"
+_NAME: Final = re.compile("tasks/(?P<task>[^/]+)(/pushNotificationConfigs(/(?P<config>[^/]*))?)?")
 
 STREAMED: Final = a2a_v0_3_pb2.StreamResponse
 """What this version streams."""
@@ -69,8 +72,27 @@ async def _cancel(operations: Operations, call: Call, asked: _Asked) -> bytes:
     return await operations.cancel(call, read_cancel({"id": _task_id(asked)}))
 
 
-async def _push(_operations: Operations, _call: Call, _asked: _Asked) -> NoReturn:
-    raise NO_PUSH
+async def _create_push(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    task, _ = _named(asked, "parent")
+    return to_json(await _push(operations).create(call, task, asked, "parent"))
+
+
+async def _get_push(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    return to_json(await _push(operations).get(call, *_named(asked)))
+
+
+async def _list_push(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    task, _ = _named(asked, "parent")
+    return to_json({"configs": await _push(operations).list(call, task)})
+
+
+async def _delete_push(operations: Operations, call: Call, asked: _Asked) -> bytes:
+    await _push(operations).delete(call, *_named(asked))
+    return b"{}"
+
+
+def _push(operations: Operations) -> PushV03:
+    return PushV03(operations.push.services, config_proto)
 
 
 async def _card(_operations: Operations, _call: Call, _asked: _Asked) -> NoReturn:
@@ -86,21 +108,25 @@ async def _subscribe(operations: Operations, call: Call, asked: _Asked) -> Feed:
 
 
 def _task_id(asked: _Asked) -> str:
-    """Read the id out of a task's name: `tasks/{id}`."""
-    name = str(asked.get("name", ""))
-    if not name.startswith(_TASKS):
-        raise InvalidRequest("the name of a task is tasks/{id}", "name")
-    return name.removeprefix(_TASKS)
+    return _named(asked)[0]
+
+
+def _named(asked: _Asked, field: str = "name") -> tuple[str, str]:
+    """Read the ids of a task, and of a push notification configuration of it, out of a resource's name."""
+    found = _NAME.fullmatch(str(asked.get(field, "")))
+    if found is None:
+        raise InvalidRequest("a name is tasks/{id}, or tasks/{id}/pushNotificationConfigs/{id}", field)
+    return found["task"], found["config"] or ""
 
 
 _ANSWERED: Final[Mapping[str, Callable[[Operations, Call, _Asked], Awaitable[bytes]]]] = {
     "SendMessage": _send,
     "GetTask": _get,
     "CancelTask": _cancel,
-    "CreateTaskPushNotificationConfig": _push,
-    "GetTaskPushNotificationConfig": _push,
-    "ListTaskPushNotificationConfig": _push,
-    "DeleteTaskPushNotificationConfig": _push,
+    "CreateTaskPushNotificationConfig": _create_push,
+    "GetTaskPushNotificationConfig": _get_push,
+    "ListTaskPushNotificationConfig": _list_push,
+    "DeleteTaskPushNotificationConfig": _delete_push,
     "GetAgentCard": _card,
 }
 _STREAMED: Final[Mapping[str, Callable[[Operations, Call, _Asked], Awaitable[Feed]]]] = {

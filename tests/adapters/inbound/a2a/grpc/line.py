@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import pytest
 from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc
 from a2a.types import a2a_pb2_grpc
 from attrs import frozen
@@ -37,6 +38,15 @@ class Line:
     def v03(self) -> Any:
         """The SDK's stub of protocol 0.3."""
         return a2a_v0_3_pb2_grpc.A2AServiceStub(self.channel)  # type: ignore[no-untyped-call] # generated
+
+    def raw(self, method: str) -> Any:
+        """What sends bytes to a method and gives bytes."""
+        called: Any = self.channel.unary_unary(method)
+        return called
+
+    async def knock(self) -> None:
+        """Call and be answered, so that the other side has had its turn."""
+        await self.raw("/grpc.health.v1.Health/Check")(b"")
 
 
 @asynccontextmanager
@@ -71,6 +81,23 @@ class Told:
     """Seconds after which to try again, 0 if nothing is said of that."""
 
 
+async def error_of(call: Any) -> Told:
+    """Hear a call to its end, which is an error; what a stream tells before is left out."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await (_read_out(call) if hasattr(call, "read") else call)
+    return refusal(error.value)
+
+
+async def _read_out(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+def shared(metadata: Any) -> dict[str, Any]:
+    """Give what `metadata.shared.stream` says."""
+    return dict(metadata["shared"]["stream"])
+
+
 def refusal(error: grpc.aio.AioRpcError) -> Told:
     """Read an error as clients do: its code, and the details in the trailing metadata."""
     status = status_pb2.Status()
@@ -81,6 +108,4 @@ def refusal(error: grpc.aio.AioRpcError) -> Told:
     assert (status.code, status.message) == (error.code().value[0], error.details())
     assert info.domain == "a2a-protocol.org"
     fields = [violation.field for violation in bad.field_violations]
-    return Told(
-        error.code().name, status.message, info.reason, dict(info.metadata), fields, again.retry_delay.seconds
-    )
+    return Told(error.code().name, status.message, info.reason, dict(info.metadata), fields, again.retry_delay.seconds)
