@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -17,6 +14,7 @@ import pytest
 from a2a.types import StreamResponse
 from google.protobuf.json_format import ParseDict
 
+from tests.e2e.receiver import Receiver, receiving
 from tests.e2e.service import RunningService
 from tests.e2e.until import until
 
@@ -27,58 +25,10 @@ SETTINGS = {
 }
 
 
-class Receiver:
-    """Takes notifications, or answers `status`."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.gate = threading.Event()
-        self.gate.set()
-        self.attempts = 0
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.url = ""
-
-    def take(self, headers: dict[str, str], body: bytes) -> int:
-        self.attempts += 1
-        self.gate.wait(30)
-        if self.status == httpx.codes.OK:
-            self.got.append((headers, body))
-        return self.status
-
-    @property
-    def told(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.got]
-
-    @property
-    def states(self) -> list[str]:
-        return [one["statusUpdate"]["status"]["state"] for one in self.told if "statusUpdate" in one]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with receiving() as receiver:
         yield receiver
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(receiver.take({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield receiver
-        server.shutdown()
 
 
 def send(service: RunningService, receiver: Receiver, text: str = "hello") -> dict[str, Any]:
