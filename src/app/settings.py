@@ -307,7 +307,7 @@ class StoreSettings:
     )
     url: str | None = _setting(
         "A2A_TASK_STORE_DATABASE_URL",
-        "`sqlite+aiosqlite:///` and a path. Default: a file named after the port in $STATE_DIRECTORY, else in "
+        "`sqlite+aiosqlite:///` and a path, or `postgresql+asyncpg://user:password@host/name` (extra `postgres`). Default: a file named after the port in $STATE_DIRECTORY, else in "
         "$XDG_STATE_HOME/opencode-a2a-server (~/.local/state/opencode-a2a-server).",
         None,
     )
@@ -546,8 +546,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     if bool(settings.opencode.provider_id) != bool(settings.opencode.model_id):
         yield "OPENCODE_PROVIDER_ID and OPENCODE_MODEL_ID go together: give both or none"
     url = settings.store.url
-    if url is not None and not url.startswith("sqlite+aiosqlite:///"):
-        yield "A2A_TASK_STORE_DATABASE_URL: must begin with sqlite+aiosqlite:/// and name a file"
+    if url is not None and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://", "postgresql://")):
+        yield (
+            "A2A_TASK_STORE_DATABASE_URL: must begin with sqlite+aiosqlite:/// and name a file, or with "
+            "postgresql+asyncpg:// and name a database"
+        )
     if settings.grpc.port and settings.grpc.port == settings.server.port:
         yield "A2A_GRPC_PORT: must differ from A2A_PORT, which HTTP is served on"
     token = settings.auth.bearer_token

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import anyio
 from attrs import define, field
+from sqlalchemy import URL
 
 from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
 from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
 from opencode_a2a_server.adapters.outbound.stores.owners import StoredOwners
+from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage
 from opencode_a2a_server.adapters.outbound.stores.push_configs import StoredPushConfigs
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
@@ -23,6 +25,7 @@ from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Ownership
+from tests.fakes import postgres
 
 
 @define(eq=False)
@@ -128,16 +131,27 @@ class Stores:
     directory: Path
     pace: Pace = field(factory=lambda: Pace(linger=0))
     _memory: MemoryStorage = field(factory=MemoryStorage, init=False)
+    _url: URL | None = field(default=None, init=False)
 
     @property
     def path(self) -> Path:
         """Where the database is, if there is one."""
         return self.directory / "tasks.db"
 
+    async def _open(self) -> Storage:
+        match self.kind:
+            case "memory":
+                return self._memory
+            case "sqlite":
+                return await SqliteStorage.open(self.path)
+        if self._url is None:
+            self._url = await postgres.emptied()
+        return await PostgresStorage.open(self._url)
+
     @asynccontextmanager
     async def live(self) -> AsyncIterator[Life]:
         """Begin a life; leaving it ends it in order."""
-        storage = WatchedStorage(self._memory if self.kind == "memory" else await SqliteStorage.open(self.path))
+        storage = WatchedStorage(await self._open())
         try:
             writer = Writer(storage, self.clock, self.pace)
             async with LiveJournal(writer) as journal:
@@ -151,5 +165,5 @@ class Stores:
             await storage.close()
 
 
-KINDS: Sequence[str] = ("memory", "sqlite")
+KINDS: Sequence[str] = ("memory", "sqlite", "postgres")
 MakeStores = Callable[[str], Stores]

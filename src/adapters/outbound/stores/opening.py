@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 from attrs import frozen
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from opencode_a2a_server.app.ports.bindings import Bindings
@@ -28,6 +28,7 @@ from .storage import Storage
 from .writer import Pace, Writer
 
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
+_POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg")
 
 
 @frozen
@@ -64,24 +65,46 @@ async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None
 
 async def open_storage(url: str | None) -> Storage:
     """Open the storage that a URL names."""
+    if url is not None and (parsed := _parsed(url)).drivername in _POSTGRES:
+        return await _open_postgres(parsed)
     path = None if url is None else database_path(url)
     return MemoryStorage() if path is None else await SqliteStorage.open(path)
 
 
+async def _open_postgres(url: URL) -> Storage:
+    try:
+        from .postgres import PostgresStorage
+    except ImportError as error:
+        raise StoreUnusable(
+            f"PostgreSQL needs a package more ({error.name}): pip install 'opencode-a2a-server[postgres]'"
+        ) from error
+    return await PostgresStorage.open(url)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise StoreUnusable(
+            "the database URL cannot be read; it should be like sqlite+aiosqlite:///tasks.db "
+            "or postgresql+asyncpg://user:password@host/name"
+        ) from None
+
+
 def database_path(url: str) -> Path | None:
     """
-    Give the file that a URL names, None for memory.
+    Give the file that a SQLite URL names, None for memory.
 
     Raises:
         StoreUnusable: It names something else.
 
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreUnusable("the database URL cannot be read; it should be like sqlite+aiosqlite:///tasks.db") from None
+    parsed = _parsed(url)
     if parsed.drivername not in _SQLITE:
-        raise StoreUnusable(f"there is no store for {parsed.drivername}; use sqlite+aiosqlite:///path/of/the/file")
+        raise StoreUnusable(
+            f"there is no store for {parsed.drivername}; use sqlite+aiosqlite:///path/of/the/file "
+            "or postgresql+asyncpg://user:password@host/name"
+        )
     name = (parsed.database or "").removeprefix("file:")
     options = sorted(set(parsed.query) - {"uri"})
     if options:

@@ -8,10 +8,9 @@ database (synchronous=NORMAL; sqlite.org/wal.html).
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -23,29 +22,15 @@ from sqlalchemy import URL, AsyncAdaptedQueuePool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
-from opencode_a2a_server.domain.push import Outbox
-from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Session
-from opencode_a2a_server.domain.state import TaskState
 
-from . import listing, push_statements, statements
+from . import statements
+from .changes import changes
 from .files import claim, existing
+from .reads import SqlReads
 from .schema import Schema, bring_up, look
-from .statements import (
-    Statement,
-    binding_row,
-    owner_row,
-    place,
-    snapshot_of,
-    snapshot_row,
-    standing_row,
-    task_row,
-    update_row,
-)
-from .storage import Batch, Head, Line, Standing, Stored, fitting
-from .tables import SEQ_BITS
+from .statements import Statement, task_row, update_row
+from .storage import Batch
 
 _READERS = 4
 _PRAGMAS = (
@@ -54,7 +39,6 @@ _PRAGMAS = (
     "wal_autocheckpoint = 64",  # pages: the log is folded in at 256 KB, so that it stays small beside the text
     "journal_size_limit = 262144",
 )
-_LAST = 2**SEQ_BITS - 1
 
 # At DEBUG it logs each statement with its parameters: prompts, and the agent's output.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
@@ -102,7 +86,7 @@ class _Link:
 
 
 @define(eq=False, repr=False)
-class SqliteStorage:
+class SqliteStorage(SqlReads):
     """A storage in one file."""
 
     path: Path
@@ -144,67 +128,6 @@ class SqliteStorage:
         """Write one transaction."""
         async with self._transaction() as pen:
             await pen.write(batch)
-
-    async def load(self, task_id: TaskId) -> Stored | None:
-        """Give a task by one look-up."""
-        async with self._reading() as link:
-            rows = await link.run(statements.LOAD, {"id": task_id})
-        if not rows:
-            return None
-        key, context_id, principal, created_at, state, status_at, seq, *snapshot = rows[0]
-        head = Head(task_id, ContextId(context_id), Principal(principal), created_at, key)
-        return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot_of(*snapshot)))
-
-    async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
-        """Give rows; their sizes are looked at first, since one may be as large as thousands."""
-        start = place(head, 0)
-        wanted = {"after": start + after, "upto": start + (upto or _LAST)}
-        async with self._reading() as link:
-            sizes = await link.run(statements.SIZES, wanted)
-            if not sizes:
-                return ()
-            wanted["upto"], _ = sizes[fitting(size for _, size in sizes) - 1]
-            lines = await link.run(statements.LINES, wanted)
-        return [(Seq(where - start), at, body) for where, at, body in lines]
-
-    async def unfinished(self) -> Sequence[TaskId]:
-        """Name them, by an index which has no others."""
-        async with self._reading() as link:
-            return [TaskId(name) for (name,) in await link.run(statements.UNFINISHED, {})]
-
-    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
-        """List tasks by an index that is in their order, and count them where they are counted already."""
-        values = listing.values(principal, wanted, size, after)
-        async with self._reading() as link:
-            rows = await link.run(listing.page(wanted), values)
-            ((total,),) = await link.run(listing.total(wanted), values)
-        return Page.of([Place(at, TaskId(name)) for at, name in rows], size, total)
-
-    async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
-        """Give a binding."""
-        async with self._reading() as link:
-            rows = await link.run(statements.FIND, {"principal": principal, "context_id": context_id})
-        if not rows:
-            return None
-        session_id, directory = rows[0]
-        return Binding(principal, context_id, Session(SessionId(session_id), Directory(directory)))
-
-    async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
-        """Give whom they belong to, by one look-up."""
-        async with self._reading() as link:
-            rows = await link.run(statements.OWNERS, {"sessions": json.dumps(sessions)})
-        return [Ownership(SessionId(name), Principal(principal), until) for name, principal, until in rows]
-
-    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
-        """Give those of a task."""
-        async with self._reading() as link:
-            return [push_statements.outbox_of(row) for row in await link.run(push_statements.OF_TASK, {"of": task_id})]
-
-    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
-        """Give those which have stopped, or have not."""
-        wanted = push_statements.STOPPED if stopped else push_statements.LIVE
-        async with self._reading() as link:
-            return [push_statements.outbox_of(row) for row in await link.run(wanted, {"nothing": ""})]
 
     async def probe(self) -> None:
         """Take the lock for writing, and leave it."""
@@ -273,34 +196,12 @@ def _write(batch: Batch, database: sqlite3.Connection) -> None:
     def run(statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
         return database.execute(statement.sql, statement.order(values))
 
-    begun = set(batch.begun)
     for head in batch.begun:
         (head.key,) = run(statements.ADD_TASK, task_row(head, batch.standings[head])).fetchone()
-    for head, standing in batch.standings.items():
-        if head not in begun:
-            run(statements.STAND, standing_row(head, standing))
-        if standing.snapshot is not None:
-            run(statements.KEEP_SNAPSHOT, snapshot_row(head, standing.snapshot))
-    for binding, at in batch.bindings.values():
-        run(statements.BIND, binding_row(binding, at))
-    for session_id, ownership in batch.owners.items():
-        if ownership is None:
-            run(statements.DISOWN, {"of": session_id})
-        else:
-            run(statements.OWN, owner_row(ownership))
-    _write_push(batch, run)
+    for statement, values in changes(batch):
+        run(statement, values)
     database.executemany(statements.ADD_UPDATE.sql, map(update_row, batch.rows))
     database.commit()
-
-
-def _write_push(batch: Batch, run: Callable[[Statement, Mapping[str, Any]], sqlite3.Cursor]) -> None:
-    for key, outbox in batch.push.items():
-        if outbox is None:
-            run(push_statements.DELETE, push_statements.this(*key))
-        else:
-            run(push_statements.SAVE, push_statements.save_row(outbox))
-    for mark in batch.marks.values():
-        run(push_statements.MARK, push_statements.mark_row(mark))
 
 
 def _engine(path: Path | None) -> AsyncEngine:

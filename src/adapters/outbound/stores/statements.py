@@ -1,18 +1,21 @@
 """
-What is asked of SQLite: statements of SQLAlchemy Core, compiled once, and the parameters they take.
+What is asked of a database: statements of SQLAlchemy Core, compiled once, and the parameters they take.
 
-The driver runs them as they are. What SQLAlchemy would do around each is several changes of threads, and costs more
-than SQLite's own work.
+The drivers run them as they are. What SQLAlchemy would do around each is several changes of threads, and costs more
+than the database's own work.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
+from functools import cache
+from itertools import count
 from typing import Any, Self
 
 from attrs import frozen
-from sqlalchemy import bindparam, column, delete, func, select, text, update
+from sqlalchemy import JSON, bindparam, cast, column, delete, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
@@ -42,9 +45,20 @@ class Statement:
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - what else there is, is DDL
         return cls(compiled.string, tuple(compiled.positiontup or ()), compiled.params)
 
+    @property
+    def numbered(self) -> str:
+        """The same for PostgreSQL's driver: SQLite's dialect is its own too as far as we go, but for the marks."""
+        return _numbered(self.sql)
+
     def order(self, values: Mapping[str, Any]) -> list[Any]:
         """Put parameters into the statement's order."""
         return [values[name] if name in values else self._constants[name] for name in self._names]
+
+
+@cache
+def _numbered(sql: str) -> str:
+    numbers = count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
 
 
 _TASK = sqlite.insert(TASKS)
@@ -113,6 +127,8 @@ FIND = Statement.of(
 
 _NAMED = func.json_each(bindparam("sessions")).table_valued(column("value"))
 OWNERS = Statement.of(select(SESSION_OWNERS).where(SESSION_OWNERS.c.session_id.in_(select(_NAMED.c.value))))
+_NAMED_THERE = func.json_array_elements_text(cast(bindparam("sessions"), JSON))
+OWNERS_ON_POSTGRES = Statement.of(select(SESSION_OWNERS).where(SESSION_OWNERS.c.session_id.in_(select(_NAMED_THERE))))
 
 
 def place(head: Head, seq: int) -> int:

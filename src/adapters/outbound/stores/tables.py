@@ -45,10 +45,15 @@ TALLIES = Table(
     METADATA,
     Column("principal", String, primary_key=True),
     Column("state", String, primary_key=True),
+    Column("shard", BigInteger, primary_key=True, autoincrement=False),
     Column("count", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""How many tasks a principal has in each state. SQLite keeps it itself, by triggers: no page counts 100,000 rows."""
+"""
+How many tasks a principal has in each state. The database keeps it itself, by triggers: no page counts 100,000 rows.
+
+Each process that writes has a shard, so that none waits for another's lock on a count; the sum over all is what counts.
+"""
 
 UPDATES = Table(
     "updates",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from opencode_a2a_server.adapters.outbound.stores.errors import SchemaUnknown
+from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage, check_postgres
 from opencode_a2a_server.adapters.outbound.stores.schema import _config
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
@@ -18,6 +22,7 @@ from opencode_a2a_server.domain.ids import Principal, SessionId, TaskId
 from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.session import Ownership
 from opencode_a2a_server.domain.state import TaskState
+from tests.fakes import postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +64,65 @@ async def test_configurations_of_a_release_without_0_3_are_told_in_the_words_of_
     await storage.close()
 
     assert (outbox.config.words, outbox.failures, outbox.seq, outbox.upto) == (Words.V1_0, 0, 3, 5)
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+async def test_what_an_earlier_release_counted_is_counted_on(tmp_path: Path, revision: str) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'tasks.db'}")
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), revision)
+        insert = "INSERT INTO tasks (id, principal, context_id, state, created_at, status_at, seq) VALUES "
+        connection.execute(text(f"{insert} ('t-1', 'alice', 'c', 'working', 0, 1, 1)"))
+        command.upgrade(_config(connection), "head")
+        connection.execute(text(f"{insert} ('t-2', 'alice', 'c', 'submitted', 0, 1, 1)"))
+        connection.execute(text("UPDATE tasks SET state = 'working' WHERE id = 't-2'"))
+        connection.execute(text("DELETE FROM tasks WHERE id = 't-1'"))
+        counts = connection.execute(text("SELECT state, sum(count) FROM tallies GROUP BY state ORDER BY state")).all()
+    engine.dispose()
+
+    assert [tuple(row) for row in counts] == [("submitted", 0), ("working", 1)]
+
+
+async def test_postgresql_has_the_tables_this_release_knows_and_counts_by_itself() -> None:
+    engine = create_async_engine(await postgres.emptied())
+    await (await PostgresStorage.open(engine.url, shard=7)).close()
+    async with engine.begin() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync, opts={"compare_type": False}), METADATA)
+        )
+        insert = "INSERT INTO tasks (id, principal, context_id, state, created_at, status_at, seq) VALUES "
+        await connection.execute(text(f"{insert} ('t-1', 'alice', 'c', 'working', 0, 1, 1)"))
+        await connection.execute(text("SET LOCAL a2a.shard = '7'"))
+        await connection.execute(text("UPDATE tasks SET state = 'completed' WHERE id = 't-1'"))
+        counts = (await connection.execute(text("SELECT state, shard, count FROM tallies ORDER BY 1, 2"))).all()
+    await engine.dispose()
+
+    assert differences == []
+    assert [tuple(row) for row in counts] == [("completed", 7, 1), ("working", 0, 1), ("working", 7, -1)]
+
+
+async def test_of_two_who_open_a_new_database_at_once_one_makes_its_tables() -> None:
+    postgres.server().psql("CREATE DATABASE at_once;")
+
+    opened = await asyncio.gather(*(PostgresStorage.open(postgres.url("at_once")) for _ in range(3)))
+
+    assert (await check_postgres(postgres.url("at_once"))).ready
+    for storage in opened:
+        await storage.close()
+
+
+async def test_a_postgresql_database_of_a_newer_release_or_of_others_is_refused() -> None:
+    for name, table in (("newer", "alembic_version"), ("others", "orders")):
+        postgres.server().psql(f"CREATE DATABASE {name};")
+        engine = create_async_engine(postgres.url(name))
+        async with engine.begin() as connection:
+            await connection.execute(text(f"CREATE TABLE {table} (version_num varchar PRIMARY KEY)"))
+            if name == "newer":
+                await connection.execute(text("INSERT INTO alembic_version VALUES ('9999')"))
+        await engine.dispose()
+
+        with pytest.raises(SchemaUnknown, match="newer release" if name == "newer" else "another program"):
+            await PostgresStorage.open(postgres.url(name))
 
 
 async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them(tmp_path: Path) -> None:

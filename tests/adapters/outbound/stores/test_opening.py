@@ -66,7 +66,7 @@ def test_a_url_names_a_file(url: str, path: str | None) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql+asyncpg://user:secret@host/db", "no store for postgresql"),
+        ("mysql+aiomysql://user:secret@host/db", "no store for mysql"),
         ("tasks.db", "cannot be read"),
         ("sqlite+aiosqlite:///tasks.db?mode=ro", "options that are not known: mode"),
     ],

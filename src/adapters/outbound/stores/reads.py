@@ -1,0 +1,108 @@
+"""
+What a storage in SQL tables reads, whichever database has them.
+
+SQLite's dialect is PostgreSQL's too as far as these statements go; a link runs them in its database's own way.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Protocol
+
+from attrs import define
+
+from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
+from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.push import Outbox
+from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Session
+from opencode_a2a_server.domain.state import TaskState
+
+from . import listing, push_statements, statements
+from .statements import Statement, place, snapshot_of
+from .storage import Head, Line, Standing, Stored, fitting
+from .tables import SEQ_BITS
+
+_LAST = 2**SEQ_BITS - 1
+
+
+class Link(Protocol):
+    """A connection to a database."""
+
+    async def run(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Run a statement and give its rows."""
+        ...
+
+
+@define(eq=False, repr=False, slots=False)
+class SqlReads(ABC):
+    """The reading half of a storage."""
+
+    _owners: ClassVar[Statement] = statements.OWNERS
+
+    @abstractmethod
+    def _reading(self) -> AbstractAsyncContextManager[Link]:
+        """Lend a connection for reading; what the database complains of is raised in words of ours."""
+
+    async def load(self, task_id: TaskId) -> Stored | None:
+        """Give a task by one look-up."""
+        async with self._reading() as link:
+            rows = await link.run(statements.LOAD, {"id": task_id})
+        if not rows:
+            return None
+        key, context_id, principal, created_at, state, status_at, seq, *snapshot = rows[0]
+        head = Head(task_id, ContextId(context_id), Principal(principal), created_at, key)
+        return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot_of(*snapshot)))
+
+    async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
+        """Give rows; their sizes are looked at first, since one may be as large as thousands."""
+        start = place(head, 0)
+        wanted = {"after": start + after, "upto": start + (upto or _LAST)}
+        async with self._reading() as link:
+            sizes = await link.run(statements.SIZES, wanted)
+            if not sizes:
+                return ()
+            wanted["upto"], _ = sizes[fitting(size for _, size in sizes) - 1]
+            lines = await link.run(statements.LINES, wanted)
+        return [(Seq(where - start), at, body) for where, at, body in lines]
+
+    async def unfinished(self) -> Sequence[TaskId]:
+        """Name them, by an index which has no others."""
+        async with self._reading() as link:
+            return [TaskId(name) for (name,) in await link.run(statements.UNFINISHED, {})]
+
+    async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
+        """List tasks by an index that is in their order, and count them where they are counted already."""
+        values = listing.values(principal, wanted, size, after)
+        async with self._reading() as link:
+            rows = await link.run(listing.page(wanted), values)
+            ((total,),) = await link.run(listing.total(wanted), values)
+        return Page.of([Place(at, TaskId(name)) for at, name in rows], size, int(total))
+
+    async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
+        """Give a binding."""
+        async with self._reading() as link:
+            rows = await link.run(statements.FIND, {"principal": principal, "context_id": context_id})
+        if not rows:
+            return None
+        session_id, directory = rows[0]
+        return Binding(principal, context_id, Session(SessionId(session_id), Directory(directory)))
+
+    async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
+        """Give whom they belong to, by one look-up."""
+        async with self._reading() as link:
+            rows = await link.run(self._owners, {"sessions": json.dumps(sessions)})
+        return [Ownership(SessionId(name), Principal(principal), until) for name, principal, until in rows]
+
+    async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
+        """Give those of a task."""
+        async with self._reading() as link:
+            return [push_statements.outbox_of(row) for row in await link.run(push_statements.OF_TASK, {"of": task_id})]
+
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Give those which have stopped, or have not."""
+        wanted = push_statements.STOPPED if stopped else push_statements.LIVE
+        async with self._reading() as link:
+            return [push_statements.outbox_of(row) for row in await link.run(wanted, {"nothing": ""})]
