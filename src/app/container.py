@@ -25,6 +25,7 @@ from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
@@ -213,6 +214,12 @@ class Container(containers.DeclarativeContainer):
         body_limit=settings.provided.server.max_body,
         keep_alive=settings.provided.server.keep_alive,
         versions=settings.provided.server.versions,
+        manners=providers.Singleton(
+            Manners,
+            origins=settings.provided.http.origins,
+            hosts=settings.provided.http.hosts,
+            compressed_from=settings.provided.http.gzip_minimum,
+        ),
     )
 
 

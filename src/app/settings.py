@@ -26,6 +26,8 @@ from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
 from opencode_a2a_server.domain.turn import Limits
 
 _T = TypeVar("_T")
+_HOST = re.compile(r"(\*\.)?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+):[0-9]{1,5}")
 
@@ -104,6 +106,24 @@ def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _origins(text: str) -> str:
+    for one in _listed(text):
+        if one != "*" and not _ORIGIN.fullmatch(one):
+            return f"{one} is no origin: write scheme, host and port only, as in https://app.example, or *"
+    return ""
+
+
+def _hosts(text: str) -> str:
+    for one in _listed(text):
+        if not _HOST.fullmatch(one):
+            return f"{one} is no host: write a name with or without a port, as in agent.example or *.example"
+    return ""
+
+
 @frozen
 class ServerSettings:
     """Where the service listens."""
@@ -169,6 +189,41 @@ class GrpcSettings:
         None,
         check=_address,
     )
+
+
+@frozen
+class HttpSettings:
+    """How HTTP is spoken, to browsers above all."""
+
+    allowed_origins: str = _setting(
+        "A2A_ALLOWED_ORIGINS",
+        "Origins, separated by commas, whose pages may call: `https://app.example`, or `*` for all. That of "
+        "A2A_PUBLIC_URL always may; requests of others are refused.",
+        "",
+        check=_origins,
+    )
+    allowed_hosts: str = _setting(
+        "A2A_ALLOWED_HOSTS",
+        "Names, separated by commas, that the `Host` of a request may have: exact or `*.suffix`. Default: any.",
+        "",
+        check=_hosts,
+    )
+    gzip_minimum: int = _setting(
+        "A2A_HTTP_GZIP_MINIMUM_SIZE",
+        "Bytes from which on an answer is compressed for clients that take it. Streams never are.",
+        8192,
+        check=_not_negative,
+    )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins allowed."""
+        return _listed(self.allowed_origins)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts allowed."""
+        return _listed(self.allowed_hosts)
 
 
 @frozen
@@ -369,7 +424,7 @@ class PushSettings:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts allowed."""
-        return tuple(host.strip() for host in self.allowed_hosts.split(",") if host.strip())
+        return _listed(self.allowed_hosts)
 
 
 @frozen
@@ -396,6 +451,7 @@ class Settings:
 
     server: ServerSettings = field(factory=ServerSettings)
     grpc: GrpcSettings = field(factory=GrpcSettings)
+    http: HttpSettings = field(factory=HttpSettings)
     auth: AuthSettings = field(factory=AuthSettings)
     opencode: OpenCodeSettings = field(factory=OpenCodeSettings)
     session: SessionSettings = field(factory=SessionSettings)

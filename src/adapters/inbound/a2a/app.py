@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from anyio import to_thread
 from attrs import define, field, frozen
-from litestar import Litestar, Response, post, route
+from litestar import Litestar, Response, get, post
 from litestar.connection import ASGIConnection
-from litestar.enums import HttpMethod
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
@@ -22,17 +21,18 @@ from .card import VERSIONS, Card, CardInfo
 from .drain import Drain
 from .encode import V1_0, to_json
 from .errors import Fault
+from .front import Front, Manners, refusal
 from .methods.table import dispatched
 from .openapi.document import Service, document
 from .openapi.methods import PUSH
 from .operations import Operations, Services
 from .parameters import AnyRequest
-from .reply import A2A_JSON, JSON, Content, Reply
+from .reply import Content, Reply
 from .rest import Rest
 from .routes import methods_of
 from .rpc import Rpc
 from .v03 import methods as v0_3
-from .v03.rest import PREFIX, RestV03
+from .v03.rest import RestV03
 from .v03.shape import JSON as JSON_V03
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ METHODS: Final = {"1.0": v1_0.METHODS, "0.3": v0_3.METHODS}
 """What each protocol version calls its JSON-RPC methods."""
 
 _PUBLIC: Final = {"public": True}
-_LOOKING: Final = (HttpMethod.GET, HttpMethod.HEAD)
+_MANNERS: Final = Manners()
 
 
 def create_app(  # noqa: PLR0913 - the seams of the application, each by its name
@@ -56,6 +56,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     body_limit: int = 1 << 20,
     lifespan: Sequence[Lifespan] = (),
     versions: Sequence[str] = VERSIONS,
+    manners: Manners = _MANNERS,
 ) -> Litestar:
     """
     Build the application.
@@ -69,6 +70,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         body_limit: Bytes that a request's body may have.
         lifespan: What lives as long as the application does.
         versions: The protocol versions to serve.
+        manners: How HTTP is spoken, to browsers above all.
 
     """
     operations = Operations(services)
@@ -85,15 +87,13 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     service = Service(
         card.title, card.version, card.description, card.public_url, tuple(versions), {PUSH} if services.push else set()
     )
-    return Litestar(
+    app = Litestar(
         [
             post("/")(rpc.__call__),
             *(handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes),
-            route(["/.well-known/agent-card.json", "/.well-known/agent.json"], http_method=_LOOKING, opt=_PUBLIC)(
-                about.card_reply
-            ),
-            route("/health", http_method=_LOOKING)(about.health),
-            route("/openapi.json", http_method=_LOOKING)(Described(service).reply),
+            get(["/.well-known/agent-card.json", "/.well-known/agent.json"], opt=_PUBLIC)(about.card_reply),
+            get("/health")(about.health),
+            get("/openapi.json")(Described(service).reply),
         ],
         guards=[_guard(authenticate)],
         exception_handlers={Exception: _tell},
@@ -102,6 +102,9 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         openapi_config=None,
         logging_config=None,
     )
+    # Around all that Litestar does, its own refusals included, which its middleware does not see.
+    app.asgi_handler = Front(app, app.asgi_handler, manners, card.public_url)
+    return app
 
 
 @frozen
@@ -141,24 +144,19 @@ class Described:
 def _guard(authenticate: Authenticate) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scope = connection.scope
-        if not (handler.opt.get("public") or scope.get("method") == HttpMethod.OPTIONS):
+        if not handler.opt.get("public"):
             scope["auth"] = authenticate(scope["headers"])
 
     return guard
 
 
 def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """
-    Answer with google.rpc.Status (A2A 1.0, 11.6), whoever refuses: a use case, a codec or Litestar.
-
-    Clients of 0.3 look for the members of JSON-RPC's error object.
-    """
-    fault = Fault.of(error)
+    """Tell an error, whoever refuses: a use case, a codec or Litestar."""
+    fault, scope = Fault.of(error), request.scope
     if fault.internal:
-        _log.error("%s %s broke", request.scope.get("method"), request.scope.get("path"), exc_info=error)
-    headers = {name.decode(): value.decode() for name, value in fault.headers}
+        _log.error("%s %s broke", scope.get("method"), scope.get("path"), exc_info=error)
+    told = refusal(scope["path"], fault)
+    headers = {name.decode(): value.decode() for name, value in told.head(scope)}
     if isinstance(error, MethodNotAllowedException):
-        headers["allow"] = ", ".join(methods_of(request.app, request.scope["path"]))
-    old = request.scope["path"].startswith(f"{PREFIX}/")
-    body, media_type = (fault.rpc, JSON) if old else (fault.status, A2A_JSON)
-    return Response(to_json(body), status_code=fault.row.http, media_type=media_type.decode(), headers=headers)
+        headers["allow"] = ", ".join(methods_of(request.app, scope["path"]))
+    return Response(told.body, status_code=told.status, media_type=told.media_type.decode(), headers=headers)

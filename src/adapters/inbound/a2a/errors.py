@@ -68,6 +68,18 @@ class Unauthenticated(Refusal):
     """Nobody we know asks."""
 
 
+class HostNotAllowed(Refusal):
+    """The service is not called by this name (A2A_ALLOWED_HOSTS)."""
+
+
+class OriginNotAllowed(Refusal):
+    """Pages of this origin may not call (A2A_ALLOWED_ORIGINS)."""
+
+
+class BodyTooLarge(Refusal):
+    """The body is larger than A2A_MAX_REQUEST_BODY_BYTES."""
+
+
 @frozen
 class Row:
     """What one kind of error is called in JSON-RPC, HTTP and gRPC; `retry` is in seconds, 0 for no hint."""
@@ -100,6 +112,9 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     MethodDisabled: Row(-32062, 403, "FAILED_PRECONDITION", "METHOD_DISABLED"),
     CapabilityMissing: Row(-32063, 403, "PERMISSION_DENIED", "AUTHORIZATION_FORBIDDEN"),
     SessionBusy: Row(-32064, 409, "ABORTED", "SESSION_BUSY", retry=1),
+    HostNotAllowed: Row(-32060, 403, "PERMISSION_DENIED", "HOST_NOT_ALLOWED"),
+    OriginNotAllowed: Row(-32061, 403, "PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED"),
+    BodyTooLarge: Row(-32600, 413, "INVALID_ARGUMENT", "REQUEST_BODY_TOO_LARGE"),
     MalformedJson: Row(-32700, 400, "INVALID_ARGUMENT", "JSON_PARSE_ERROR"),
     MalformedCall: Row(-32600, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
     MethodNotFound: Row(-32601, 404, "NOT_FOUND", "METHOD_NOT_FOUND"),
@@ -119,7 +134,6 @@ EXTENSION_TABLE: Final[Mapping[type[Exception], Row]] = {
 _HTTP: Final[Mapping[int, Row]] = {
     404: TABLE[MethodNotFound],
     405: Row(-32601, 405, "UNIMPLEMENTED", "METHOD_NOT_ALLOWED"),
-    413: Row(-32600, 413, "INVALID_ARGUMENT", "REQUEST_BODY_TOO_LARGE"),
     415: Row(-32005, 415, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
 }
 """What Litestar refuses by itself."""

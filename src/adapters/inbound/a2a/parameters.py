@@ -14,6 +14,8 @@ from urllib.parse import parse_qs
 
 from attrs import frozen
 from litestar import Request
+from litestar.exceptions import InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from opencode_a2a_server.app.usecases.subscribe import Cursor
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported
@@ -22,7 +24,7 @@ from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 from .auth import RawHeaders
 from .card import EXTENSIONS
 from .encode import V1_0, Shape
-from .errors import VersionNotSupported
+from .errors import BodyTooLarge, MalformedJson, VersionNotSupported
 from .reply import Headers
 
 AnyRequest = Request[Any, Any, Any]
@@ -90,15 +92,38 @@ def call_of(headers: RawHeaders, principal: Principal, asked_for: str, served: S
     )
 
 
+async def read_body(request: AnyRequest) -> bytes:
+    """
+    Read the body, as far as it may go.
+
+    Raises:
+        BodyTooLarge: It goes further.
+        MalformedJson: The client left in the middle of it.
+
+    """
+    try:
+        return await request.body()
+    except RequestEntityTooLarge as error:
+        most = request.route_handler.resolve_request_max_body_size()
+        raise BodyTooLarge(
+            f"the body may have {most} bytes here; send less, or have the operator raise A2A_MAX_REQUEST_BODY_BYTES"
+        ) from error
+    except InternalServerException as error:
+        raise MalformedJson("the body broke off") from error
+
+
 def check_media_type(request: AnyRequest) -> None:
     """
-    Refuse a body that says it is no JSON (A2A 1.0, 9.1 and 11.1).
+    Refuse a body that says it is no JSON (A2A 1.0, 9.1 and 11.1), or not as it is.
 
     Raises:
         ContentTypeNotSupported: It says so.
 
     """
-    said = first(request.scope["headers"], b"content-type").partition(";")[0].strip().lower()
+    headers = request.scope["headers"]
+    if (coding := first(headers, b"content-encoding").lower()) not in ("", "identity"):
+        raise ContentTypeNotSupported(f"the body must be sent as it is, not in {coding[:64]}")
+    said = first(headers, b"content-type").partition(";")[0].strip().lower()
     if said not in _MEDIA_TYPES:
         raise ContentTypeNotSupported(f"the body must be application/json or application/a2a+json, not {said[:64]}")
 

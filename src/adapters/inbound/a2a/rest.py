@@ -22,7 +22,7 @@ from .drain import Drain
 from .encode import to_json
 from .errors import MethodNotFound
 from .operations import Operations
-from .parameters import AnyRequest, Call, check_media_type, read_call
+from .parameters import AnyRequest, Call, check_media_type, read_body, read_call
 from .reply import A2A_JSON, Content, Reply
 from .requests import (
     SendRequest,
@@ -161,7 +161,7 @@ class Rest:
 
 async def _body(request: AnyRequest) -> object:
     check_media_type(request)
-    return read_json(await request.body())
+    return read_json(await read_body(request))
 
 
 async def optional_body(request: AnyRequest) -> Mapping[str, Any]:
@@ -172,7 +172,7 @@ async def optional_body(request: AnyRequest) -> Mapping[str, Any]:
         ContentTypeNotSupported, MalformedJson, InvalidRequest: It is no JSON object.
 
     """
-    body = await request.body()
+    body = await read_body(request)
     if not body:
         return {}
     read = await _body(request)

@@ -15,11 +15,13 @@ from litestar import Litestar
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 from litestar.routes import BaseRoute, HTTPRoute
+from litestar.utils.path import normalize_path
 
 VERBS: Final = "verbs"
 """The option: what may stand behind the colon of the last segment, empty for nothing."""
 
 _OF_EVERY_PATH: Final = (HttpMethod.HEAD, HttpMethod.OPTIONS)
+"""Answered in front of the routes, for all of them."""
 
 
 def every_operation(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, str]]:
@@ -37,10 +39,12 @@ def methods_of(app: Litestar, path: str) -> list[str]:
     found = []
     for method in HttpMethod:
         with suppress(HTTPException):
-            _, handler, *_ = app.asgi_router.handle_routing(path=path, method=method.value)
-            if method is not HttpMethod.OPTIONS and _takes(path, handler.opt.get(VERBS)):
+            _, handler, *_ = app.asgi_router.handle_routing(path=normalize_path(path), method=method.value)
+            if method not in _OF_EVERY_PATH and _takes(path, handler.opt.get(VERBS)):
                 found.append(method.value)
-    return [*found, HttpMethod.OPTIONS.value] if found else []
+    if HttpMethod.GET.value in found:
+        found.append(HttpMethod.HEAD.value)
+    return sorted([*found, HttpMethod.OPTIONS.value]) if found else []
 
 
 def _as_seen(path: str, verbs: Collection[str] | None) -> Iterator[str]:
@@ -55,5 +59,5 @@ def _as_seen(path: str, verbs: Collection[str] | None) -> Iterator[str]:
 def _takes(path: str, verbs: Collection[str] | None) -> bool:
     if verbs is None:
         return True
-    _, colon, verb = path.rpartition("/")[2].rpartition(":")
+    _, colon, verb = path.rstrip("/").rpartition("/")[2].rpartition(":")
     return (verb if colon else "") in verbs

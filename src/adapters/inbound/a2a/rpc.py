@@ -20,7 +20,7 @@ from .drain import Drain
 from .encode import to_json
 from .errors import Fault, MalformedCall, MethodNotFound
 from .operations import Operations
-from .parameters import AnyRequest, Call, check_media_type, read_call
+from .parameters import AnyRequest, Call, check_media_type, read_body, read_call
 from .reply import EVENTS, Content, Reply
 from .requests import read_cancel, read_get, read_json, read_list, read_send, read_subscribe
 from .sse import Envelope, EventStream, Feed
@@ -157,7 +157,7 @@ async def _read(request: AnyRequest) -> object:
 
     """
     check_media_type(request)
-    return read_json(await request.body())
+    return read_json(await read_body(request))
 
 
 def _id_of(body: object) -> RequestId:

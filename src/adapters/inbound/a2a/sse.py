@@ -30,13 +30,13 @@ from . import shared
 from .drain import Drain
 from .encode import Encoder
 from .errors import Fault
-from .reply import EVENTS, Headers, Reply, piece, start
+from .reply import EVENTS, NO_STORE, Headers, Reply, piece, start, terms_of
 
 _log = logging.getLogger(__name__)
 
 _HEADERS: Final = (
     (b"content-type", EVENTS),
-    (b"cache-control", b"no-store"),
+    NO_STORE,
     (b"x-accel-buffering", b"no"),  # nginx would hold frames back
 )
 _RETRY: Final = b"retry: 1000\n"
@@ -79,9 +79,9 @@ class EventStream(Reply):
     keep_alive: float
     headers: Headers = ()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell everything; return when the reader is gone or all is told."""
-        await send(start(HTTPStatus.OK, *_HEADERS, *self.headers))
+        await send(start(HTTPStatus.OK, *_HEADERS, *self.headers, *terms_of(scope).headers))
         async with anyio.create_task_group() as group:
             group.start_soon(_leave, receive, group.cancel_scope)
             with suppress(OSError):  # how a server may say that nobody is there

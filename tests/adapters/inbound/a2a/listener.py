@@ -46,6 +46,8 @@ class Listener:
     path: str
     body: bytes = b""
     headers: Mapping[str, str] = field(factory=dict)
+    whole: bool = True
+    """Whether the body is all there is of it."""
 
     sent: list[Sent] = field(factory=list, init=False)
     stuck: asyncio.Event | None = field(default=None, init=False)
@@ -93,7 +95,7 @@ class Listener:
     async def _receive(self) -> Sent:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": self.body, "more_body": False}
+            return {"type": "http.request", "body": self.body, "more_body": not self.whole}
         await self._left.wait()
         return {"type": "http.disconnect"}
 

@@ -13,6 +13,7 @@ from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
+from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
@@ -103,6 +104,7 @@ class Stage:
     drain: Drain = field(factory=Drain)
     versions: Sequence[str] = VERSIONS
     methods: MethodServices = field(factory=MethodServices)
+    manners: Manners = field(factory=Manners)
     journal: FakeJournal = field(init=False)
     accept: Accepting = field(init=False)
     app: Litestar = field(init=False)
@@ -117,6 +119,7 @@ class Stage:
             drain=self.drain,
             body_limit=4096,
             versions=self.versions,
+            manners=self.manners,
         )
 
     def services(self) -> Services:
