@@ -7,9 +7,10 @@ objects and wires the rest.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import import_module, metadata
@@ -23,7 +24,8 @@ from dependency_injector import containers, providers
 from opencode_a2a_server.adapters.inbound import server
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
-from opencode_a2a_server.adapters.inbound.a2a.card import CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.card.document import CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation, extensions
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
@@ -200,7 +202,8 @@ class Container(containers.DeclarativeContainer):
         version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
         public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,
-        to_working=settings.provided.turn.to_working.value,
+        extensions=providers.Callable(extensions, to_working=settings.provided.turn.to_working.value),
+        required=settings.provided.card.required,
         push=settings.provided.push.enabled,
         grpc_address=settings.provided.grpc_public_address,
         modified=providers.Callable(lambda clock: clock.now(), clock),
@@ -237,10 +240,8 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         Exception: What the stores or the runtime raise on entering.
 
     """
-    if settings.auth.bearer_token is None:
-        raise SettingsError(["A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"])
-    if missing := missing_extras(settings):
-        raise SettingsError(missing)
+    if problems := list(_problems(settings)):
+        raise SettingsError(problems)
     container = Container(settings=settings)
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
@@ -283,6 +284,7 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         settings.grpc_address,
         authenticate=container.authenticate(),
         drain=container.drain(),
+        negotiation=Negotiation.of(container.card().extensions, settings.card.required),
         versions=settings.server.versions,
         body_limit=settings.server.max_body,
     )
@@ -290,6 +292,18 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         await stack.enter_async_context(server)
     except PortTaken as taken:
         raise SettingsError([f"A2A_GRPC_PORT: {taken}"]) from taken
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    """Say why the service cannot start with these settings, as far as the settings alone do not show it."""
+    if settings.auth.bearer_token is None:
+        yield "A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"
+    known = [extension.uri for extension in extensions()]
+    for uri in settings.card.required:
+        if uri not in known:
+            nearest = difflib.get_close_matches(uri, known, 1, 0)
+            yield f"A2A_REQUIRED_EXTENSIONS: there is no extension {uri}; did you mean {nearest[0]}?"
+    yield from missing_extras(settings)
 
 
 def _find_runtime(settings: Settings) -> AgentFactory:
@@ -387,8 +401,7 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
 
 async def check(settings: Settings) -> list[str]:
     """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
-    problems = [] if settings.auth.bearer_token else ["A2A_BEARER_TOKEN: required"]
-    problems += missing_extras(settings)
+    problems = list(_problems(settings))
     async with AsyncExitStack() as stack:
         clock, ids = SystemClock(), RandomIds()
         agent = await stack.enter_async_context(_find_runtime(settings)(Surroundings(clock, ids, settings.environment)))

@@ -377,6 +377,16 @@ class CardSettings:
     version: str | None = _setting("A2A_VERSION", "Version of the agent. Default: that of this package.", None)
     project: str | None = _setting("A2A_PROJECT", "Name of the project it works on.", None)
     documentation_url: str = _setting("A2A_DOCUMENTATION_URL", "Where the agent is documented.", "", check=_http_url)
+    required_extensions: str = _setting(
+        "A2A_REQUIRED_EXTENSIONS",
+        "URIs of extensions, separated by commas, that clients must name in `A2A-Extensions`; others are refused.",
+        "",
+    )
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The extensions that are required."""
+        return _listed(self.required_extensions)
 
     @property
     def about(self) -> str:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from opencode_a2a_server.app.container import assemble
-from opencode_a2a_server.app.settings import load_settings
+from opencode_a2a_server.app.container import assemble, check
+from opencode_a2a_server.app.settings import SettingsError, load_settings
 
 pytestmark = pytest.mark.anyio
 
+SCRIPTED = {"A2A_BEARER_TOKEN": "secret", "A2A_RUNTIME": "scripted", "A2A_TASK_STORE_BACKEND": "memory"}
+
 
 async def test_the_card_names_the_project() -> None:
-    settings = load_settings(
-        {
-            "A2A_BEARER_TOKEN": "secret",
-            "A2A_RUNTIME": "scripted",
-            "A2A_TASK_STORE_BACKEND": "memory",
-            "A2A_PROJECT": "lighthouse",
-        }
-    )
+    settings = load_settings(SCRIPTED | {"A2A_PROJECT": "lighthouse"})
     async with assemble(settings) as service:
         transport = httpx.ASGITransport(service.app())  # type: ignore[arg-type] # its scopes are typed more narrowly
         async with httpx.AsyncClient(transport=transport) as client:
             card = (await client.get("http://agent/.well-known/agent-card.json")).json()
 
     assert "lighthouse" in card["description"]
+
+
+async def test_a_required_extension_that_does_not_exist_stops_the_start_and_names_the_nearest() -> None:
+    settings = load_settings(SCRIPTED | {"A2A_REQUIRED_EXTENSIONS": "urn:a2a:stream-hint/v1"})
+    complaint = (
+        "A2A_REQUIRED_EXTENSIONS: there is no extension urn:a2a:stream-hint/v1; did you mean urn:a2a:stream-hints/v1?"
+    )
+
+    with pytest.raises(SettingsError) as refused:
+        await assemble(settings).__aenter__()
+
+    assert refused.value.problems == [complaint]
+    assert await check(settings) == [complaint]

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from anyio import to_thread
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from litestar import Litestar, Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.exceptions import MethodNotAllowedException
@@ -17,12 +17,13 @@ from litestar.types import Guard
 
 from . import rpc as v1_0
 from .auth import Authenticate
-from .card import VERSIONS, Card, CardInfo
+from .card.document import VERSIONS, Card, CardInfo
+from .card.extensions import Negotiation, served_with
 from .drain import Drain
 from .encode import V1_0, to_json
 from .errors import Fault
 from .front import Front, Manners, refusal
-from .methods.table import dispatched
+from .methods.table import by_extension, dispatched
 from .openapi.document import Service, document
 from .openapi.methods import PUSH
 from .operations import Operations, Services
@@ -72,9 +73,13 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         versions: The protocol versions to serve.
         manners: How HTTP is spoken, to browsers above all.
 
+    Raises:
+        ValueError: An extension is required that is not served.
+
     """
-    operations = Operations(services)
     rests = {"1.0": Rest, "0.3": RestV03}
+    card = evolve(card, extensions=served_with(card.extensions, by_extension(services.methods)))
+    operations = Operations(services, Negotiation.of(card.extensions, card.required))
     rpc = Rpc(
         operations,
         drain,

@@ -26,7 +26,12 @@ from opencode_a2a_server.domain.task import Artifact, Status, Task, status_messa
 from opencode_a2a_server.domain.updates import ArtifactTold
 
 from . import shared
+from .card.extensions import INTERACTIVE_INTERRUPT, STREAM_HINTS
 from .shared import Told
+
+ARTIFACT_EXTENSIONS: Final = (STREAM_HINTS,)
+"""What the metadata of each artifact is about (A2A 1.0, 4.6)."""
+_ASKING: Final = (INTERACTIVE_INTERRUPT,)
 
 _EXACT: Final = 2**53
 """Up to here a double, which is what protobuf keeps of a JSON number, is exact."""
@@ -117,7 +122,7 @@ def task_out(task: Task, history_length: int | None = None, *, gap: bool = False
     return {
         "id": task.id,
         "contextId": task.context_id,
-        "status": status_out(task, status_now(task)),
+        "status": status_out(task, status_now(task), asks=shared.asked_now(task) is not None),
         **_filled(
             artifacts=[artifact_out(task, artifact, artifact.seq) for artifact in artifacts],
             history=[message_out(_tailored(task, message)) for message in task.history[skipped:]],
@@ -126,10 +131,13 @@ def task_out(task: Task, history_length: int | None = None, *, gap: bool = False
     }
 
 
-def status_out(task: Task, status: Status) -> Told:
-    """Tell a status (A2A 1.0, 4.1.2), now or as it was."""
+def status_out(task: Task, status: Status, *, asks: bool = False) -> Told:
+    """Tell a status (A2A 1.0, 4.1.2), now or as it was; one that `asks` has an interrupt as data."""
     told: Told = {"state": _STATES_OUT[status.state], "timestamp": timestamp(status.at)}
-    return {**told, "message": message_out(_tailored(task, status_message(task, status)))} if status.parts else told
+    if not status.parts:
+        return told
+    message = _tailored(task, status_message(task, status))
+    return {**told, "message": message_out(evolve(message, extensions=_ASKING) if asks else message)}
 
 
 def artifact_out(task: Task, artifact: Artifact | ArtifactTold, seq: Seq) -> Told:
@@ -137,6 +145,7 @@ def artifact_out(task: Task, artifact: Artifact | ArtifactTold, seq: Seq) -> Tol
     return {
         "artifactId": artifact.id if isinstance(artifact, Artifact) else artifact.artifact,
         **_filled(name=artifact.name),
+        "extensions": ARTIFACT_EXTENSIONS,
         "parts": [part_out(part) for part in _for_client(task, artifact.parts) or (TextPart(""),)],
         "metadata": shared.block(task, artifact, seq),
     }

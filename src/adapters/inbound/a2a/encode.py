@@ -37,7 +37,7 @@ from opencode_a2a_server.domain.updates import (
 )
 
 from . import shared
-from .codec import artifact_out, message_out, status_out, task_out
+from .codec import ARTIFACT_EXTENSIONS, artifact_out, message_out, status_out, task_out
 from .shared import Told
 
 VERSION: Final = "1.0"
@@ -133,6 +133,8 @@ class _Said:
     parts: tuple[Part, ...] = ()
     told: Told = field(factory=dict)
     beside: Told = field(factory=dict)
+    asks: bool = False
+    """Whether its parts have an interrupt as data."""
 
 
 @define(eq=False)
@@ -176,6 +178,7 @@ class Encoder:
             **self._ids(),
             "artifact": {
                 "artifactId": artifact_id,
+                "extensions": ARTIFACT_EXTENSIONS,
                 "parts": [{"text": _HERE}],
                 "metadata": {"shared": {"stream": {**stream, "event_id": f"{self.task.id}:"}}},
             },
@@ -198,7 +201,7 @@ class Encoder:
             case InterruptRaised(interrupt=interrupt):
                 self._asked[interrupt.id] = interrupt
                 told = {"interrupt": shared.asked(interrupt)}
-                said = _Said(TaskState.INPUT_REQUIRED, shared.asking(update.shown or interrupt), told)
+                said = _Said(TaskState.INPUT_REQUIRED, shared.asking(update.shown or interrupt), told, asks=True)
             case InterruptResolved():
                 said = self._said_after(update)
             case TurnStarted():
@@ -220,7 +223,7 @@ class Encoder:
         if update.shown is None:
             return _Said(TaskState.WORKING, told=told)
         told["interrupts"] = [shared.asked(update.shown)]
-        return _Said(TaskState.INPUT_REQUIRED, shared.asking(update.shown), told)
+        return _Said(TaskState.INPUT_REQUIRED, shared.asking(update.shown), told, asks=True)
 
     def _status(self, said: _Said, entry: Entry) -> bytes:
         status = Status(said.state, entry.at, entry.seq, said.parts)
@@ -228,7 +231,7 @@ class Encoder:
         place = {"source": shared.STATUS_SOURCE, "event_id": event_id, "sequence": entry.seq}
         told = {
             **self._ids(),
-            "status": status_out(self.task, status),
+            "status": status_out(self.task, status, asks=said.asks),
             "metadata": {"shared": {"stream": place, **shared.session(self.task.session), **said.told}, **said.beside},
         }
         return self._json({"statusUpdate": told})

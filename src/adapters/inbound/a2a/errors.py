@@ -60,6 +60,10 @@ class PushNotificationNotSupported(Refusal):
     """Push notifications are not served (A2A 1.0, 3.3.4)."""
 
 
+class ExtensionSupportRequired(Refusal):
+    """A required extension was not named in the header `A2A-Extensions` (A2A 1.0, 3.3.4)."""
+
+
 class ExtendedCardNotConfigured(Refusal):
     """There is no extended agent card (A2A 1.0, 3.1.11)."""
 
@@ -101,6 +105,7 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     ContentTypeNotSupported: Row(-32005, 400, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
     AgentFault: Row(-32006, 500, "INTERNAL", "INVALID_AGENT_RESPONSE"),
     ExtendedCardNotConfigured: Row(-32007, 400, "FAILED_PRECONDITION", "EXTENDED_AGENT_CARD_NOT_CONFIGURED"),
+    ExtensionSupportRequired: Row(-32008, 400, "FAILED_PRECONDITION", "EXTENSION_SUPPORT_REQUIRED"),
     VersionNotSupported: Row(-32009, 400, "FAILED_PRECONDITION", "VERSION_NOT_SUPPORTED"),
     Draining: Row(-32050, 503, "UNAVAILABLE", "SERVICE_DRAINING", retry=1),
     JournalUnavailable: Row(-32051, 503, "UNAVAILABLE", "JOURNAL_UNAVAILABLE", retry=1),

@@ -15,6 +15,7 @@ from opencode_a2a_server.domain.message import Message
 from opencode_a2a_server.domain.push import PushConfig
 
 from . import encode
+from .card.extensions import Negotiation
 from .errors import PushNotificationNotSupported
 from .methods.row import MethodServices
 from .page_token import token_out
@@ -50,6 +51,7 @@ class Operations:
     """
 
     services: Services
+    negotiation: Negotiation = field(factory=Negotiation)
     _encoders: encode.Encoders = field(factory=encode.Encoders, init=False)
 
     @property

@@ -22,7 +22,7 @@ from opencode_a2a_server.domain.errors import ContentTypeNotSupported
 from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 
 from .auth import RawHeaders
-from .card import EXTENSIONS
+from .card.extensions import Negotiation
 from .encode import V1_0, Shape
 from .errors import BodyTooLarge, MalformedJson, VersionNotSupported
 from .reply import Headers
@@ -60,33 +60,47 @@ class Call:
         return tuple((name, activated) for name in _EXTENSIONS if activated)
 
 
-def read_call(request: AnyRequest, served: Sequence[str] = SERVED) -> Call:
+def read_call(
+    request: AnyRequest, negotiation: Negotiation, served: Sequence[str] = SERVED, *, of_card: bool = False
+) -> Call:
     """
     Read the parameters of a request for something which is `served` in these versions.
 
+    Args:
+        request: The request.
+        negotiation: The extensions there are.
+        served: The versions.
+        of_card: Whether a card is asked for, which is where a client learns of the extensions that are required.
+
     Raises:
         VersionNotSupported: It wants a protocol version which is not served.
+        ExtensionSupportRequired: It names not all the extensions it must.
 
     """
     headers = request.scope["headers"]
     asked_for = first(headers, b"a2a-version") or _asked_in(request.scope["query_string"])
-    return call_of(headers, request.scope["auth"], asked_for, served)
+    version = check_version(asked_for, served)
+    return call_of(headers, request.scope["auth"], version, negotiation, of_card=of_card)
 
 
-def call_of(headers: RawHeaders, principal: Principal, asked_for: str, served: Sequence[str]) -> Call:
+def call_of(
+    headers: RawHeaders, principal: Principal, version: str, negotiation: Negotiation, *, of_card: bool = False
+) -> Call:
     """
-    Read the parameters of a call, whatever the binding.
+    Read the other parameters of a call, whatever the binding.
 
     Raises:
-        VersionNotSupported: It wants a protocol version which is not served.
+        ExtensionSupportRequired: It names not all the extensions it must, and is not `of_card`.
 
     """
-    version = check_version(asked_for, served)
     asked = {uri for name in _EXTENSIONS for uri in _listed(headers, name)}
+    activated = negotiation.activated(asked)
+    if not of_card:
+        negotiation.check(activated)
     seen = first(headers, b"last-event-id")
     return Call(
         principal=principal,
-        extensions=tuple(uri for uri in EXTENSIONS if uri in asked),
+        extensions=activated,
         cursor=read_cursor(seen) if seen else None,
         version=version,
     )

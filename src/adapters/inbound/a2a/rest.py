@@ -144,7 +144,7 @@ class Rest:
         return _ENVELOPE
 
     def _call(self, request: AnyRequest) -> Call:
-        return read_call(request)
+        return read_call(request, self.operations.negotiation)
 
     def _sent(self, body: object) -> SendRequest:
         return read_send(body)

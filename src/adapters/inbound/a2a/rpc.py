@@ -91,6 +91,9 @@ METHODS: Final[Mapping[str, Method]] = {
 }
 """The methods of protocol 1.0."""
 
+CARD_METHODS: Final = frozenset({"GetExtendedAgentCard", "agent/getAuthenticatedExtendedCard"})
+"""The methods that give a card, in any version."""
+
 
 @frozen
 class RpcCall:
@@ -123,11 +126,16 @@ class Rpc:
             body = await _read(request)
             called = RpcCall(_id_of(body))
             called = _checked(body)
-            call = evolve(read_call(request, tuple(self.methods)), awaited=not called.notification)
+            call = self._call(request, called)
             result = await self._method(called.method, call.version)(self.operations, call, called.params)
         except Exception as error:  # noqa: BLE001 - JSON-RPC has a shape for every error
             return _refusal(called, error, streamed=called.method in self.refused_in_streams)
         return self._reply(called, call, result)
+
+    def _call(self, request: AnyRequest, called: RpcCall) -> Call:
+        of_card = called.method in CARD_METHODS
+        call = read_call(request, self.operations.negotiation, tuple(self.methods), of_card=of_card)
+        return evolve(call, awaited=not called.notification)
 
     def _method(self, name: str, version: str) -> Method:
         """Find a method in the version that was asked for, in any if none was."""

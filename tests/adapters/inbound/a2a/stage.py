@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
-from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS, CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
@@ -105,6 +105,7 @@ class Stage:
     versions: Sequence[str] = VERSIONS
     methods: MethodServices = field(factory=MethodServices)
     manners: Manners = field(factory=Manners)
+    required: Sequence[str] = ()
     journal: FakeJournal = field(init=False)
     accept: Accepting = field(init=False)
     app: Litestar = field(init=False)
@@ -114,7 +115,7 @@ class Stage:
         self.accept = Accepting(self.journal)
         self.app = create_app(
             self.services(),
-            card=evolve(CARD, push=self.pushes),
+            card=evolve(CARD, push=self.pushes, required=tuple(self.required)),
             authenticate=BearerTokens.of([TOKEN]),
             drain=self.drain,
             body_limit=4096,

@@ -8,7 +8,8 @@ from a2a.utils.proto_utils import validate_proto_required_fields
 from attrs import evolve
 from google.protobuf.json_format import ParseDict
 
-from opencode_a2a_server.adapters.inbound.a2a.card import Card, agent_card
+from opencode_a2a_server.adapters.inbound.a2a.card.document import Card, agent_card
+from opencode_a2a_server.adapters.inbound.a2a.card.extensions import extensions
 from opencode_a2a_server.adapters.inbound.a2a.requests import read_send
 from tests.adapters.inbound.a2a.listener import Listener
 from tests.adapters.inbound.a2a.stage import CARD, Stage, message_json
@@ -143,7 +144,7 @@ def test_each_output_mode_of_the_card_is_made(mode: str) -> None:
 
 @pytest.mark.parametrize("policy", ["reject", "queue"])
 def test_the_card_says_what_becomes_of_messages_to_a_task_at_work(policy: str) -> None:
-    card = agent_card(evolve(CARD, to_working=policy))
+    card = agent_card(evolve(CARD, extensions=extensions(to_working=policy)))
 
     (binding,) = (one for one in card.capabilities.extensions if one.uri == "urn:a2a:session-binding/v1")
     assert binding.params["messages_to_working"] == policy

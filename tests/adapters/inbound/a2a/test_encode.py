@@ -147,6 +147,7 @@ def test_an_append_says_what_it_continues() -> None:
             "contextId": "context-1",
             "artifact": {
                 "artifactId": "prt_1",
+                "extensions": ["urn:a2a:stream-hints/v1"],
                 "parts": [{"text": 'b"'}],
                 "metadata": {
                     "shared": {

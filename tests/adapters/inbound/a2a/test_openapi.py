@@ -13,7 +13,7 @@ from litestar import Litestar, get
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from opencode_a2a_server.adapters.inbound.a2a.app import METHODS
-from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS
+from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
 from opencode_a2a_server.adapters.inbound.a2a.openapi import methods, paths
 from opencode_a2a_server.adapters.inbound.a2a.openapi.document import Service, document

@@ -23,7 +23,8 @@ from google.protobuf.message_factory import GetMessageClass
 from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate, RawHeaders
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.errors import Fault
-from opencode_a2a_server.adapters.inbound.a2a.parameters import Call, call_of, first
+from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
+from opencode_a2a_server.adapters.inbound.a2a.parameters import Call, call_of, check_version, first
 from opencode_a2a_server.domain.errors import Draining, InvalidRequest
 
 from .status import Context, refuse
@@ -32,6 +33,9 @@ from .streams import Cut
 _log = logging.getLogger(__name__)
 
 Responses: TypeAlias = AsyncGenerator[Message | bytes]
+
+_CARD_METHODS: Final = frozenset({"GetExtendedAgentCard", "GetAgentCard"})
+"""The methods that give a card, in either version: there a client learns which extensions are required."""
 
 _GRACE: Final = 1.0
 """Seconds for a reader to take what is on its way to it when the service ends."""
@@ -42,6 +46,7 @@ class Service(ABC):
 
     version: str
     descriptor: ServiceDescriptor
+    operations: Operations
 
     @abstractmethod
     async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:
@@ -65,18 +70,20 @@ class Door:
         handlers = {method.name: _Method(self, service, method).handler for method in methods}
         return grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers)
 
-    def call(self, context: Context, version: str) -> Call:
+    def call(self, context: Context, service: Service, name: str) -> Call:
         """
         Read a call's metadata.
 
         Raises:
             Unauthenticated: Nobody we know asks.
             VersionNotSupported: It wants another version than the service's.
+            ExtensionSupportRequired: It names not all the extensions it must.
 
         """
         headers = _headers(context)
         principal = self.authenticate(headers)
-        return call_of(headers, principal, first(headers, b"a2a-version"), (version,))
+        version = check_version(first(headers, b"a2a-version"), (service.version,))
+        return call_of(headers, principal, version, service.operations.negotiation, of_card=name in _CARD_METHODS)
 
 
 @frozen
@@ -131,7 +138,7 @@ class _Method:
 
     async def _let_in(self, context: Context) -> Call:
         """Let a caller in, and say which extensions were activated (A2A 1.0, 4.6)."""
-        call = self.door.call(context, self.service.version)
+        call = self.door.call(context, self.service, self.method.name)
         if call.headers:
             await context.send_initial_metadata([(name.decode(), value.decode()) for name, value in call.headers])
         return call

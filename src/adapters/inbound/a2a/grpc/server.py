@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate
+from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations, Services
 
@@ -43,6 +44,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     authenticate: Authenticate,
     drain: Drain,
     versions: Sequence[str],
+    negotiation: Negotiation,
     body_limit: int = 1 << 20,
 ) -> AsyncIterator[int]:
     """
@@ -56,6 +58,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
         authenticate: Who is asking, by a call's metadata.
         drain: Ends the streams when the service is about to end.
         versions: The protocol versions to serve.
+        negotiation: The extensions there are.
         body_limit: Bytes that a request may have.
 
     Raises:
@@ -64,7 +67,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     """
     server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_receive_message_length", body_limit)])
     door, checks = Door(authenticate, drain), health.HealthServicer()
-    served = list(_served(Operations(services), drain, versions))
+    served = list(_served(Operations(services, negotiation), drain, versions))
     server.add_generic_rpc_handlers(tuple(door.handlers(service) for service in served))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     for service in served:

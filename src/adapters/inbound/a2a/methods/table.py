@@ -88,3 +88,11 @@ def dispatched(shape: Shape, table: tuple[ExtensionMethod, ...] = TABLE) -> Mapp
 def served(services: MethodServices, table: tuple[ExtensionMethod, ...] = TABLE) -> tuple[ExtensionMethod, ...]:
     """Give the methods that can be had of this runtime: those the card promises."""
     return tuple(method for method in table if method.part(services) is not None)
+
+
+def by_extension(services: MethodServices) -> Mapping[str, Mapping[str, str]]:
+    """Give for each extension the methods of it that are served, by their short names."""
+    told: dict[str, dict[str, str]] = {}
+    for method in served(services):
+        told.setdefault(method.extension, {})[method.short] = method.name
+    return told

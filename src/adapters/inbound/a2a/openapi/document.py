@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import field, frozen
 from litestar.routes import BaseRoute
 
-from opencode_a2a_server.adapters.inbound.a2a.card import VERSIONS
+from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS
 from opencode_a2a_server.adapters.inbound.a2a.routes import every_operation
 
 from . import methods, paths

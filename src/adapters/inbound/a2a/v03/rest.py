@@ -94,7 +94,7 @@ class RestV03(Rest):
         return _ENVELOPE
 
     def _call(self, request: AnyRequest) -> Call:
-        return evolve(read_call(request, (VERSION,)), shape=PROTO)
+        return evolve(read_call(request, self.operations.negotiation, (VERSION,)), shape=PROTO)
 
     def _sent(self, body: object) -> SendRequest:
         return read_send_0_3(body)

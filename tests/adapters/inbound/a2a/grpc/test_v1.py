@@ -7,12 +7,13 @@ from typing import Any
 import grpc
 import pytest
 from a2a import types as a2a
+from a2a.compat.v0_3 import a2a_v0_3_pb2
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.message import DataPart, RawPart
-from tests.adapters.inbound.a2a.grpc.line import LARGEST, METADATA, Line, Told, error_of, line
+from tests.adapters.inbound.a2a.grpc.line import LARGEST, METADATA, OLD, Line, Told, error_of, line
 from tests.adapters.inbound.a2a.stage import Stage, message_json, said
 from tests.adapters.inbound.a2a.updates import COMPLETED, JOURNALS, STARTED
 
@@ -320,3 +321,17 @@ async def test_both_bindings_hear_the_same_message() -> None:
 
     by_rpc, by_grpc = stage.accept.heard
     assert by_rpc == by_grpc
+
+
+async def test_who_does_not_name_a_required_extension_is_refused() -> None:
+    stage = Stage(required=["urn:a2a:stream-hints/v1"])
+    await stage.begin()
+    named = (*METADATA, ("a2a-extensions", "urn:a2a:stream-hints/v1"))
+
+    async with line(stage) as called:
+        told = await refused(called, "GetTask", REQUESTS["GetTask"])
+        old = await error_of(called.v03.GetTask(a2a_v0_3_pb2.GetTaskRequest(name="tasks/task-1"), metadata=OLD))
+        got = await called.v1.GetTask(REQUESTS["GetTask"], metadata=named)
+
+    assert told.reason == old.reason == "EXTENSION_SUPPORT_REQUIRED"
+    assert got.id == "task-1"

@@ -10,7 +10,7 @@ from a2a.client.card_resolver import parse_agent_card
 from a2a.compat.v0_3 import types as v03
 from google.protobuf.json_format import ParseDict
 
-from opencode_a2a_server.adapters.inbound.a2a.card import Card, agent_card
+from opencode_a2a_server.adapters.inbound.a2a.card.document import Card, agent_card
 from tests.adapters.inbound.a2a.stage import CARD, Stage
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 

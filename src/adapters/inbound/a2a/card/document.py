@@ -11,53 +11,13 @@ from typing import Any, Final
 import msgspec
 from a2a import types as a2a
 from a2a.server.request_handlers.response_helpers import agent_card_to_dict
-from attrs import frozen
+from attrs import field, frozen
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from .reply import Content, Headers
+from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Headers
 
-_BINDING: Final = "urn:a2a:session-binding/v1"
-
-EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "urn:a2a:stream-hints/v1": {
-        "description": "Artifacts and statuses say what they hold: block, session, usage, interrupt, place in stream.",
-        "params": {
-            "artifact_metadata_field": "metadata.shared.stream",
-            "status_metadata_field": "metadata.shared.stream",
-            "interrupt_metadata_field": "metadata.shared.interrupt",
-            "session_metadata_field": "metadata.shared.session",
-            "usage_metadata_field": "metadata.shared.usage",
-            "progress_metadata_field": "metadata.shared.progress",
-            "cursor_metadata_field": "metadata.shared.stream.cursor",
-            "gap_metadata_field": "metadata.shared.stream.gap",
-            "resume_header": "Last-Event-ID",
-            "block_types": ["text", "reasoning", "tool_call", "content"],
-            "stream_fields": ["block_type", "source", "message_id", "event_id", "sequence", "role", "lane"],
-            "interrupt_fields": ["request_id", "type", "phase", "details", "resolution"],
-            "usage_fields": [
-                "input_tokens",
-                "output_tokens",
-                "total_tokens",
-                "reasoning_tokens",
-                "cache_tokens.read_tokens",
-                "cache_tokens.write_tokens",
-                "cost",
-            ],
-        },
-    },
-    _BINDING: {
-        "description": "Each context is bound to one session of the runtime; its id is told, it cannot be chosen.",
-        "params": {
-            "session_metadata_field": "metadata.shared.session",
-            "session_fields": ["id"],
-            "behavior": "context_binding",
-        },
-    },
-}
-"""
-Extensions of opencode-a2a-server 0.2, as far as they are honoured. None is required, and their metadata is told
-whether or not they were asked for, as 0.2 did.
-"""
+from .extensions import Extension, extensions
+from .skills import CHAT, Skill
 
 VERSIONS: Final = ("1.0", "0.3")
 """The protocol versions that can be served, the preferred one first."""
@@ -70,33 +30,6 @@ _TAKEN: Final = (
     "image/gif",
     "image/webp",
     "application/pdf",
-)
-
-
-@frozen
-class Skill:
-    """Something the agent can do, with examples of how to ask for it."""
-
-    id: str
-    name: str
-    description: str
-    tags: tuple[str, ...]
-    examples: tuple[str, ...] = ()
-
-
-CHAT: Final = Skill(
-    id="opencode.chat",
-    name="Work on code",
-    description=(
-        "Reads, writes, runs and explains code in the agent's workspace. Messages of one context continue one "
-        "session. Where a permission or an answer is needed, the task requires input and says what to answer."
-    ),
-    tags=("coding", "software-engineering", "opencode"),
-    examples=(
-        "Explain what this project does and how it is tested.",
-        "Find out why the test of the parser fails, fix it and run the tests.",
-        "Rename the module `util` to `text` and adapt its users.",
-    ),
 )
 
 
@@ -114,8 +47,6 @@ class CardInfo:
     input_modes: tuple[str, ...] = _TAKEN
     output_modes: tuple[str, ...] = ("text/plain", "application/json")
     max_age: int = 300
-    to_working: str = "reject"
-    """What becomes of a message to a task at work: `reject` or `queue`."""
     push: bool = False
     """Whether notifications are sent."""
     grpc_address: str = ""
@@ -126,6 +57,11 @@ class CardInfo:
         """Where each binding is."""
         grpc = {"GRPC": self.grpc_address} if self.grpc_address else {}
         return {"JSONRPC": self.public_url, "HTTP+JSON": self.public_url, **grpc}
+
+    extensions: tuple[Extension, ...] = field(factory=extensions)
+    """What is served beyond the protocol."""
+    required: tuple[str, ...] = ()
+    """Extensions, by their URIs, which a client must name with each request."""
 
 
 @frozen
@@ -185,25 +121,19 @@ def agent_card(info: CardInfo, versions: Sequence[str] = VERSIONS) -> a2a.AgentC
             "streaming": True,
             "pushNotifications": info.push,
             "extendedAgentCard": False,
-            "extensions": _extensions(info),
+            "extensions": [
+                extension.told(extended=False, required=extension.uri in info.required)
+                for extension in info.extensions
+                if extension.public
+            ],
         },
         "securitySchemes": {"bearerAuth": {"httpAuthSecurityScheme": {"scheme": "bearer", "bearerFormat": "opaque"}}},
         "securityRequirements": [{"schemes": {"bearerAuth": {"list": []}}}],
         "defaultInputModes": list(info.input_modes),
         "defaultOutputModes": list(info.output_modes),
-        "skills": [_skill(skill) for skill in info.skills],
+        "skills": [skill.told() for skill in info.skills],
     }
     return ParseDict(card, a2a.AgentCard())  # type: ignore[arg-type]
-
-
-def _extensions(info: CardInfo) -> list[Mapping[str, Any]]:
-    """List the extensions; the binding of sessions says what one session does with messages that come at once."""
-    binding = EXTENSIONS[_BINDING]
-    told = {
-        **EXTENSIONS,
-        _BINDING: {**binding, "params": {**binding["params"], "messages_to_working": info.to_working}},
-    }
-    return [{"uri": uri, **extension} for uri, extension in told.items()]
 
 
 def _with_v03(card: a2a.AgentCard) -> Mapping[str, Any]:
@@ -214,13 +144,3 @@ def _with_v03(card: a2a.AgentCard) -> Mapping[str, Any]:
         if interface.protocol_version == "0.3"
     ]
     return {**agent_card_to_dict(card), "protocolVersion": "0.3.0", "additionalInterfaces": interfaces}
-
-
-def _skill(skill: Skill) -> Mapping[str, Any]:
-    return {
-        "id": skill.id,
-        "name": skill.name,
-        "description": skill.description,
-        "tags": list(skill.tags),
-        "examples": list(skill.examples),
-    }

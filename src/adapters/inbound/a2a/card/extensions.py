@@ -1,0 +1,209 @@
+"""
+Extensions (A2A 1.0, 4.6): what is served beyond the protocol, and what the cards say of it.
+
+`extensions` is the table; which JSON-RPC methods an extension has, the table of methods says, and one that is nothing
+without its methods is served, and told, if they are. What is in `params` both cards have; `more` is for the extended one,
+which may be as long as it needs to be. None is required unless the operator says so, and their metadata is told whether
+or not they were asked for, as 0.2 did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from attrs import evolve, field, frozen
+
+from opencode_a2a_server.adapters.inbound.a2a.errors import ExtensionSupportRequired
+from opencode_a2a_server.adapters.inbound.a2a.methods.uris import PROVIDER_DISCOVERY, SESSION_QUERY
+
+from .skills import ANSWER, PROVIDERS, SESSIONS, Skill
+
+STREAM_HINTS: Final = "urn:a2a:stream-hints/v1"
+SESSION_BINDING: Final = "urn:a2a:session-binding/v1"
+INTERACTIVE_INTERRUPT: Final = "urn:a2a:interactive-interrupt/v1"
+
+_NO_MAPPING: Final[Mapping[str, Any]] = {}
+
+
+@frozen
+class Extension:
+    """Something beyond the protocol: its URI, which never changes its meaning, and what the cards say of it."""
+
+    uri: str
+    description: str
+    params: Mapping[str, Any] = _NO_MAPPING
+    """What a program needs to begin with; the public card has 8 KB for all."""
+    more: Mapping[str, Any] = _NO_MAPPING
+    """What else there is to know: the contracts of methods, errors. The extended card has it beside `params`."""
+    methods: Mapping[str, str] = _NO_MAPPING
+    """The JSON-RPC methods of it which are served, by their short names; filled in by `served_with`."""
+    by_methods: bool = False
+    """Whether it is nothing without its methods."""
+    skills: tuple[Skill, ...] = ()
+    """What it lets a client ask for; the extended card has them."""
+    public: bool = True
+    """Whether the public card has it, too."""
+
+    def told(self, *, extended: bool, required: bool = False) -> Mapping[str, Any]:
+        """Tell it as a card does."""
+        methods = {"methods": dict(self.methods)} if self.methods else {}
+        more = self.more if extended else _NO_MAPPING
+        params = {**self.params, **methods, **more}
+        return {
+            "uri": self.uri,
+            "description": self.description,
+            **({"required": True} if required else {}),
+            **({"params": params} if params else {}),
+        }
+
+
+def extensions(*, to_working: str = "reject") -> tuple[Extension, ...]:
+    """
+    Give the table.
+
+    Args:
+        to_working: What becomes of a message to a task at work: `reject` or `queue`.
+
+    """
+    return (
+        Extension(
+            uri=STREAM_HINTS,
+            description="Artifacts and statuses say what they hold: block, session, usage, interrupt, place in stream.",
+            params={
+                "artifact_metadata_field": "metadata.shared.stream",
+                "status_metadata_field": "metadata.shared.stream",
+                "interrupt_metadata_field": "metadata.shared.interrupt",
+                "session_metadata_field": "metadata.shared.session",
+                "usage_metadata_field": "metadata.shared.usage",
+                "progress_metadata_field": "metadata.shared.progress",
+                "cursor_metadata_field": "metadata.shared.stream.cursor",
+                "gap_metadata_field": "metadata.shared.stream.gap",
+                "resume_header": "Last-Event-ID",
+                "block_types": ["text", "reasoning", "tool_call", "content"],
+                "stream_fields": ["block_type", "source", "message_id", "event_id", "sequence", "role", "lane"],
+                "interrupt_fields": ["request_id", "type", "phase", "details", "resolution"],
+                "usage_fields": [
+                    "input_tokens",
+                    "output_tokens",
+                    "total_tokens",
+                    "reasoning_tokens",
+                    "cache_tokens.read_tokens",
+                    "cache_tokens.write_tokens",
+                    "cost",
+                ],
+            },
+            more={
+                "block_contracts": {
+                    "text": {"part_kind": "text", "append": "the text grows", "payload_field": "text"},
+                    "reasoning": {"part_kind": "text", "append": "the text grows", "payload_field": "text"},
+                    "tool_call": {
+                        "part_kind": "data",
+                        "append": "never: each one tells the call anew",
+                        "payload_fields": [
+                            "call_id",
+                            "tool",
+                            "status",
+                            "title",
+                            "input",
+                            "output",
+                            "error",
+                        ],
+                    },
+                    "content": {"part_kind": "any", "append": "never", "payload_field": "the part itself"},
+                },
+                "progress_fields": ["type", "status", "attempt"],
+                "withdrawn": "a text that is told anew and empty is withdrawn: the runtime tried again",
+            },
+        ),
+        Extension(
+            uri=SESSION_BINDING,
+            description=("Each context is bound to one session of the runtime; its id is told, it cannot be chosen."),
+            params={
+                "session_metadata_field": "metadata.shared.session",
+                "session_fields": ["id"],
+                "behavior": "context_binding",
+                "messages_to_working": to_working,
+            },
+        ),
+        Extension(
+            uri=INTERACTIVE_INTERRUPT,
+            description="Permissions and questions of the agent, told as data and answered by a message to the task.",
+            params={
+                "interrupt_metadata_field": "metadata.shared.interrupt",
+                "request_id_field": "metadata.shared.interrupt.request_id",
+                "supported_interrupt_events": ["permission.asked", "question.asked"],
+            },
+            more={
+                "answered_by": "a message with the task's id, while the task requires input",
+                "permission_reply_values": ["once", "always", "reject"],
+                "permission_details": ["permission", "patterns", "always", "metadata"],
+                "question_details": ["header", "question", "options", "multiple", "custom"],
+            },
+            skills=(ANSWER,),
+        ),
+        Extension(
+            uri=SESSION_QUERY,
+            description="Sessions of the runtime: listed, read, and whatever else its methods do.",
+            skills=(SESSIONS,),
+            by_methods=True,
+        ),
+        Extension(
+            uri=PROVIDER_DISCOVERY,
+            description="Providers and models that the runtime can work with.",
+            skills=(PROVIDERS,),
+            by_methods=True,
+        ),
+    )
+
+
+def served_with(table: Iterable[Extension], methods: Mapping[str, Mapping[str, str]]) -> tuple[Extension, ...]:
+    """Keep what can be had where these JSON-RPC methods, by URI and short name, are served."""
+    told = (evolve(extension, methods=methods.get(extension.uri, _NO_MAPPING)) for extension in table)
+    return tuple(extension for extension in told if extension.methods or not extension.by_methods)
+
+
+@frozen
+class Negotiation:
+    """Which extensions can be activated, and which must be (A2A 1.0, 3.2.6 and 4.6)."""
+
+    served: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    _places: Mapping[str, int] = field(init=False, repr=False)
+
+    @_places.default
+    def _by_place(self) -> Mapping[str, int]:
+        return {uri: place for place, uri in enumerate(self.served)}
+
+    @classmethod
+    def of(cls, table: Iterable[Extension], required: Iterable[str] = ()) -> Negotiation:
+        """
+        Negotiate about the extensions of a table.
+
+        Raises:
+            ValueError: One is required that is not in it.
+
+        """
+        made = cls(tuple(extension.uri for extension in table), tuple(required))
+        for uri in made.required:
+            if uri not in made.served:
+                raise ValueError(f"extension {uri} is required and not served; served: {', '.join(made.served)}")
+        return made
+
+    def activated(self, asked: Iterable[str]) -> tuple[str, ...]:
+        """Give those which are activated by being asked for; unknown ones are ignored."""
+        return tuple(sorted({uri for uri in asked if uri in self._places}, key=self._places.__getitem__))
+
+    def check(self, activated: Collection[str]) -> None:
+        """
+        Refuse a caller who does not say that it knows what must be known.
+
+        Raises:
+            ExtensionSupportRequired: It does not.
+
+        """
+        missing = [uri for uri in self.required if uri not in activated]
+        if missing:
+            raise ExtensionSupportRequired(
+                f"this agent requires extensions; name them in the header A2A-Extensions: {', '.join(missing)}"
+            )
