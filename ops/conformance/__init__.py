@@ -1,0 +1,1 @@
+"""Runs of the official conformance suite against the service."""
