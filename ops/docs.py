@@ -1,5 +1,5 @@
 """
-Writes into the documentation what the code knows best: settings, states, errors.
+Writes into the documentation what the code knows best: settings, states, errors; and what the tests do: conformance.
 
 `python ops/docs.py` writes; `python ops/docs.py --check` says whether anything would change (a test calls it so).
 """
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, from anywhere
 
 from opencode_a2a_server.adapters.inbound.a2a import errors
 from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting
 from opencode_a2a_server.domain.state import INTERRUPTED, TERMINAL, TRANSITIONS, TaskState
+from ops.conformance.verdict import known_wrong
+from tests.conformance.clauses import Clause, editions, marked_tests
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -78,7 +83,38 @@ def error_table() -> str:
     return "\n".join(lines)
 
 
+def clauses() -> str:
+    """List what the specifications demand, and which tests hold us to it."""
+    lines: list[str] = []
+    found = marked_tests()
+    for edition in editions():
+        lines += ["", f"## {edition.title}", "", "| clause | what it demands | tested by |", "|---|---|---|"]
+        lines += [
+            f"| {one.number} | {one.demands} | {_tested(one, found.get(one.number, ()))} |" for one in edition.clauses
+        ]
+    return "\n".join(lines).strip()
+
+
+def _tested(clause: Clause, tests: Sequence[str]) -> str:
+    if clause.no_test:
+        return f"*none*: {clause.no_test}"
+    names = ", ".join(f"[{name}](../../{path})" for path, name in (test.split("::") for test in tests))
+    return f"{names} ({clause.note})" if clause.note else names
+
+
+def wrong_checks() -> str:
+    """List the checks of the official suite that are wrong."""
+    lines = ["| edition | check | over | why it is wrong |", "|---|---|---|---|"]
+    lines += [
+        f"| {wrong.edition} | {wrong.check} | {', '.join(wrong.bindings) or 'all'} | {wrong.reason} |"
+        for wrong in known_wrong()
+    ]
+    return "\n".join(lines)
+
+
 SECTIONS = {
+    "how-to/conformance.md": {"wrong": wrong_checks},
+    "reference/conformance.md": {"clauses": clauses},
     "reference/settings.md": {"settings": settings},
     "reference/protocol.md": {"errors": error_table},
     "why/architecture.md": {"states": states},

@@ -38,7 +38,7 @@ def main() -> int:
     faults: list[str] = []
     for checkout in asked.checkout:
         edition = edition_of(checkout)
-        bindings = asked.binding or ["JSONRPC", "HTTP+JSON"]
+        bindings = asked.binding or [*edition.bindings]
         with tempfile.TemporaryDirectory(prefix="tck-") as folder:
             faults += [f"{edition.version}: {fault}" for fault in _check(edition, checkout, bindings, Path(folder))]
     for fault in faults:
@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
         "--binding",
         action="append",
         choices=[*EDITIONS[0].bindings],
-        help="check this one only; may be given several times. Default: all that the service serves",
+        help="check this one only; may be given several times. Default: all",
     )
     asked = parser.parse_args()
     for checkout in asked.checkout:
@@ -83,12 +83,7 @@ def _check(edition: Edition, checkout: Path, bindings: Sequence[str], folder: Pa
                 continue
             verdict = Verdict.read([report])
             report.unlink()
-            known = [
-                wrong
-                for wrong in known_wrong()
-                if wrong.edition == edition.version
-                and (not wrong.bindings or not set(run.bindings).isdisjoint(wrong.bindings))
-            ]
+            known = [wrong for wrong in known_wrong() if wrong.counts(edition.version, run.bindings, bindings)]
             print(f"== A2A {edition.version}, {', '.join(run.bindings)}, {run.name}: {verdict}", flush=True)
             yield from verdict.faults(known)
 

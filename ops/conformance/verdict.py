@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 KNOWN = Path(__file__).with_name("known_wrong.toml")
 
@@ -20,11 +20,21 @@ class Wrong:
     edition: str
     check: str
     """What the suite calls it."""
-    tests: tuple[str, ...] = field(converter=tuple)
+    tests: Sequence[str]
     """The tests, as patterns of `module.Class.test[parameters]`."""
     reason: str
-    bindings: tuple[str, ...] = field(default=(), converter=tuple)
+    bindings: Sequence[str] = ()
     """Over which it is wrong; empty for all."""
+    served: str = ""
+    """A binding that must be served for it to be wrong."""
+
+    def counts(self, edition: str, over: Sequence[str], served: Sequence[str]) -> bool:
+        """Whether it is wrong in a run of an edition over some bindings."""
+        return (
+            self.edition == edition
+            and (not self.bindings or not set(over).isdisjoint(self.bindings))
+            and (not self.served or self.served in served)
+        )
 
     def names(self, test: str) -> bool:
         """Whether a test is one of these."""

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from attrs import field, frozen
+from attrs import frozen
 
 TESTS = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("clauses.toml")
@@ -32,14 +32,14 @@ class Edition:
 
     version: str
     title: str
-    clauses: tuple[Clause, ...] = field(converter=tuple)
+    clauses: tuple[Clause, ...]
 
 
 @cache
 def editions() -> Sequence[Edition]:
     """Read the list."""
     read = tomllib.loads(LIST.read_text(encoding="utf-8"))["edition"]
-    return [Edition(one["version"], one["title"], [Clause(**clause) for clause in one["clauses"]]) for one in read]
+    return [Edition(one["version"], one["title"], tuple(Clause(**clause) for clause in one["clauses"])) for one in read]
 
 
 def known() -> frozenset[str]:

@@ -123,6 +123,16 @@ async def test_without_notifications_all_of_their_operations_are_refused(binding
     assert not card["capabilities"].get("pushNotifications")
 
 
+@clause("3.3.4c", "13.3c")
+async def test_an_extended_card_that_is_not_declared_is_unsupported(agent: Client) -> None:
+    declared = (await agent.service.card())["capabilities"].get("extendedAgentCard", False)
+
+    answer = await agent.call("GetExtendedAgentCard")
+
+    assert ("error" in answer.body) == (not declared)
+    assert declared or answer.reason == "UNSUPPORTED_OPERATION"
+
+
 # Contexts and tasks
 
 

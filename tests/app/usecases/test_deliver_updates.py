@@ -43,6 +43,7 @@ from opencode_a2a_server.domain.updates import (
     TextAppended,
     TurnStarted,
 )
+from tests.conformance.clauses import clause
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
 from tests.fakes.notifier import FakeNotifier
@@ -143,6 +144,7 @@ def wanted(name: str = "", url: str = "https://client.example/", words: Words = 
     return PushConfig(PushConfigId(name), TASK, url, words=words)
 
 
+@clause("3.1.7a", "3.1.7b", "4.3.3b")
 async def test_updates_arrive_in_order_and_the_configuration_ends_with_the_task(house: House) -> None:
     log = await house.begin()
     await house.create(ALICE, wanted())
@@ -168,6 +170,7 @@ async def test_pieces_of_a_text_that_wait_together_are_one(house: House) -> None
     assert house.notifier.got[-1][1] == "task-1:6"
 
 
+@clause("4.3.3b")
 async def test_what_fails_is_tried_again_later_and_later(house: House) -> None:
     log = await house.begin()
     await house.create(ALICE, wanted())
@@ -247,6 +250,7 @@ async def test_after_a_crash_the_same_delivery_is_made_again_and_then_the_rest(s
     assert [body.decode() for _, _, body in notifier.got][2:] == ["Once", " more", "StatusChanged"]
 
 
+@clause("3.1.7b", "3.1.10a")
 async def test_after_deletion_nothing_more_is_sent(house: House) -> None:
     log = await house.begin()
     made = await house.create(ALICE, wanted())

@@ -59,6 +59,7 @@ from opencode_a2a_server.domain.interrupt import (
 from opencode_a2a_server.domain.message import DataPart, Message, Part, RawPart, Role, TextPart, UrlPart
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.usage import Usage
+from tests.conformance.clauses import clause
 
 SES, MSG, PRT = SessionId("ses_1"), MessageId("msg_1"), PartId("prt_1")
 OWN = {"id": "prt_1", "sessionID": "ses_1", "messageID": "msg_1"}
@@ -605,6 +606,7 @@ def test_a_file_of_unknown_type_is_what_its_name_or_content_says(
     assert body["filename"]
 
 
+@clause("14.1.1d", "3.3.2e")
 @pytest.mark.parametrize(
     "refused",
     [

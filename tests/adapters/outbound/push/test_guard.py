@@ -9,6 +9,7 @@ import pytest
 from opencode_a2a_server.adapters.outbound.push.guard import Forbidden, Guard, is_public
 from opencode_a2a_server.app.ports.notifier import Undelivered
 from opencode_a2a_server.domain.errors import InvalidRequest
+from tests.conformance.clauses import clause
 
 pytestmark = pytest.mark.anyio
 
@@ -18,6 +19,7 @@ def test_addresses_of_the_open_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
+@clause("14.1.1d")
 @pytest.mark.parametrize(
     "address",
     [

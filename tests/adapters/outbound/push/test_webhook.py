@@ -28,6 +28,7 @@ from opencode_a2a_server.app.ports.notifier import Undelivered
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import PushConfigId, TaskId
 from opencode_a2a_server.domain.push import PushConfig, Words
+from tests.conformance.clauses import clause
 from tests.fakes.clock import TurnedClock
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +65,7 @@ class Receiver:
         return self.answer(request)
 
 
+@clause("4.3.3a", "13.2a")
 async def test_a_notification_says_what_it_is_and_who_sent_it() -> None:
     receiver = Receiver()
 

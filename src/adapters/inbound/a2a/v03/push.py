@@ -17,7 +17,7 @@ from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.inbound.a2a.requests import parsed, push_config_id_in, push_config_in, task_id_in
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
-from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.errors import InvalidRequest, TaskNotFound
 from opencode_a2a_server.domain.push import PushConfig, Words
 
 from .requests import push_config
@@ -27,6 +27,8 @@ CONFIG_ID: Final = "pushNotificationConfigId"
 _CONFIG: Final = "pushNotificationConfig"
 _NO_ID: Final = ("", "None")
 """What stands for no id; the Python SDK of 0.3 writes its None into the path."""
+_DEFAULT: Final = "default"
+"""The same where nothing has this id: so the conformance suite of 0.3 asks for what it has set without one."""
 
 
 @frozen
@@ -45,7 +47,12 @@ class PushV03:
     async def get(self, call: Call, task: str, config: str) -> Told:
         """Get one; without an id the one that is meant by it."""
         config_id = None if config in _NO_ID else push_config_id_in(config, CONFIG_ID)
-        return self.out(await self.services.get(call.principal, task_id_in(task), config_id))
+        try:
+            return self.out(await self.services.get(call.principal, task_id_in(task), config_id))
+        except TaskNotFound:
+            if config != _DEFAULT:
+                raise
+            return self.out(await self.services.get(call.principal, task_id_in(task), None))
 
     async def list(self, call: Call, task: str) -> list[Told]:
         """List a task's, all at once."""
@@ -95,12 +102,13 @@ def text_in(asked: Mapping[str, Any], field: str) -> str:
 
 
 def _config_asked_for(asked: Mapping[str, Any]) -> a2a.TaskPushNotificationConfig:
-    """Find the configuration in whichever body it came."""
+    """Find the configuration in whichever body it came; ProtoJSON has two names for a field."""
     within = asked.get("config")
-    inner = (within if isinstance(within, Mapping) else asked).get(_CONFIG)
+    around = within if isinstance(within, Mapping) else asked
+    inner = around.get(_CONFIG, around.get("push_notification_config"))
     if not isinstance(inner, Mapping):
         raise InvalidRequest("a push notification configuration is needed, with a url", _CONFIG)
-    named = inner.get("id") or asked.get("configId")
+    named = inner.get("id") or asked.get("configId") or asked.get("config_id")
     renamed = {**push_config(inner), **({"id": named} if named else {})}
     return parsed(renamed, a2a.TaskPushNotificationConfig())
 

@@ -14,6 +14,7 @@ from opencode_a2a_server.domain import errors
 from tests.adapters.inbound.a2a.grpc.line import METADATA, Told, error_of, line
 from tests.adapters.inbound.a2a.stage import Stage
 from tests.adapters.inbound.a2a.test_errors import Row, by_name, internal
+from tests.conformance.clauses import clause
 
 pytestmark = pytest.mark.anyio
 
@@ -30,6 +31,7 @@ async def refused(stage: Stage) -> Told:
     return whole
 
 
+@clause("10.6", "5.4")
 @by_name
 async def test_a_refusal_has_its_code_and_says_why(row: Row) -> None:
     error, _, _, status, reason = row

@@ -20,6 +20,7 @@ from tests.adapters.inbound.a2a.listener import Listener
 from tests.adapters.inbound.a2a.stage import Stage, said
 from tests.adapters.inbound.a2a.test_sse import break_reading
 from tests.adapters.inbound.a2a.updates import COMPLETED, JOURNALS, PERMISSION, STARTED, TURN, answered, more, told
+from tests.conformance.clauses import clause
 from tests.fakes.clock import settled
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,7 @@ def places(responses: list[a2a.StreamResponse]) -> list[str]:
     return found
 
 
+@clause("3.1.2c", "3.1.2d")
 async def test_a_stream_is_the_task_then_its_updates_then_its_end() -> None:
     stage = Stage()
     async with line(stage) as called:
@@ -80,6 +82,7 @@ async def test_a_stream_is_the_task_then_its_updates_then_its_end() -> None:
     assert await call.code() == grpc.StatusCode.OK
 
 
+@clause("5.1b")
 @pytest.mark.parametrize("name", JOURNALS)
 async def test_a_stream_tells_what_sse_tells(name: str) -> None:
     stage = Stage()
@@ -99,6 +102,7 @@ async def test_a_stream_tells_what_sse_tells(name: str) -> None:
     await listener.leave()
 
 
+@clause("3.5.2b", "3.5.2c")
 async def test_readers_read_the_same() -> None:
     stage = Stage()
     log = await stage.begin()
@@ -140,6 +144,7 @@ async def test_what_clients_are_not_told_has_no_message() -> None:
     assert places(responses) == ["task-1:2", "task-1:4", "task-1:5"]
 
 
+@clause("3.1.2b")
 async def test_a_bare_reply_is_one_message() -> None:
     stage = Stage()
     stage.accept.answer = said("hello yourself")

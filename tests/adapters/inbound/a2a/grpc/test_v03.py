@@ -19,6 +19,7 @@ from tests.adapters.inbound.a2a.grpc.line import METADATA, OLD, error_of, line
 from tests.adapters.inbound.a2a.listener import Listener
 from tests.adapters.inbound.a2a.stage import TOKEN, Stage
 from tests.adapters.inbound.a2a.updates import COMPLETED, JOURNALS, PERMISSION, STARTED, more, told
+from tests.conformance.clauses import clause
 from tests.fakes.clock import settled
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +35,7 @@ async def rest(call: Any) -> list[proto.StreamResponse]:
     return responses
 
 
+@clause("0.3 3.2.2")
 async def test_a_message_of_0_3_becomes_a_task_that_1_0_sees() -> None:
     stage = Stage()
     async with line(stage) as called:
@@ -70,6 +72,7 @@ async def test_every_kind_of_part_arrives() -> None:
     assert heard.parts == (TextPart("hi"), DataPart({"n": 1}), RawPart(b"\x89PNG", "image/png", "a.png"))
 
 
+@clause("0.3 3.2.2", "0.3 3.4.1")
 @pytest.mark.parametrize("name", JOURNALS)
 async def test_a_task_and_its_stream_are_those_of_http(name: str) -> None:
     stage = Stage()
@@ -162,6 +165,7 @@ async def test_push_notifications_are_configured_seen_listed_and_ended() -> None
     assert gone.reason == "TASK_NOT_FOUND"
 
 
+@clause("0.3 3.2.2")
 @pytest.mark.parametrize(
     ("method", "request_", "reason", "fields"),
     [

@@ -16,6 +16,7 @@ from opencode_a2a_server.domain.message import DataPart, RawPart
 from tests.adapters.inbound.a2a.grpc.line import LARGEST, METADATA, OLD, Line, Told, error_of, line
 from tests.adapters.inbound.a2a.stage import Stage, message_json, said
 from tests.adapters.inbound.a2a.updates import COMPLETED, JOURNALS, STARTED
+from tests.conformance.clauses import clause
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +75,7 @@ async def test_files_and_data_arrive_as_they_were_sent() -> None:
     )
 
 
+@clause("4a", "5.1b")
 @pytest.mark.parametrize("name", JOURNALS)
 async def test_a_task_is_the_same_by_json_rpc_and_by_grpc(name: str) -> None:
     stage = Stage()
@@ -169,6 +171,7 @@ async def test_an_extended_card_is_refused_as_json_rpc_refuses_it() -> None:
 # What breaks the contract
 
 
+@clause("3.3.2e")
 @pytest.mark.parametrize(
     ("method", "request_", "field"),
     [
@@ -221,6 +224,7 @@ async def test_a_method_that_nobody_knows_is_refused() -> None:
 # Who asks, and how
 
 
+@clause("7.4", "13.1a")
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -250,6 +254,7 @@ async def test_who_asks_is_looked_at_before_what_is_asked() -> None:
     assert told.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
+@clause("3.3.2d", "13.1c")
 async def test_somebody_else_s_task_is_not_found() -> None:
     stage = Stage()
     await stage.begin("theirs", Principal("somebody"))
@@ -270,6 +275,7 @@ async def test_the_version_of_the_service_is_served_and_so_is_none(version: str 
     assert got.id == "task-1"
 
 
+@clause("10.2")
 @pytest.mark.parametrize("version", ["0.3", "1.1", "2.0", "one"])
 @pytest.mark.parametrize("method", ["GetTask", "SubscribeToTask"])
 async def test_another_version_is_refused(method: str, version: str) -> None:
@@ -282,6 +288,7 @@ async def test_another_version_is_refused(method: str, version: str) -> None:
     assert (told.code, told.reason) == ("FAILED_PRECONDITION", "VERSION_NOT_SUPPORTED")
 
 
+@clause("10.2")
 async def test_extensions_that_are_honoured_are_said_to_be_active() -> None:
     stage = Stage()
     log = await stage.begin()

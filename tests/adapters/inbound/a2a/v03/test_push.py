@@ -74,6 +74,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "its id only beside it": {"configId": "mine", "config": {"pushNotificationConfig": UNNAMED}},
     "what the request holds": {"name": "tasks/task-1/pushNotificationConfigs/mine", "pushNotificationConfig": INNER},
     "the JSON of JSON-RPC": {"taskId": "task-1", "pushNotificationConfig": INNER},
+    "the proto's own names": {"config_id": "mine", "config": {"push_notification_config": INNER}},
     "another task's name": {"taskId": "task-2", "name": "tasks/task-2", "pushNotificationConfig": INNER},
 }
 
@@ -106,6 +107,21 @@ async def test_without_a_name_there_is_one_named_after_the_task() -> None:
     (one,) = (await configured(stage, "list", id="task-1"))["result"]
 
     assert one["pushNotificationConfig"] == {"id": "task-1", "url": "https://second.example/"}
+
+
+async def test_what_was_set_without_a_name_is_the_default() -> None:
+    stage = await stage_with_task()
+    default = {"id": "task-1", "pushNotificationConfigId": "default"}
+
+    nothing = await configured(stage, "get", **default)
+    await configured(stage, "set", taskId="task-1", pushNotificationConfig={"url": "https://first.example/"})
+    unnamed = await configured(stage, "get", **default)
+    named = {"id": "default", "url": "https://second.example/"}
+    await configured(stage, "set", taskId="task-1", pushNotificationConfig=named)
+
+    assert nothing["error"]["code"] == -32001
+    assert unnamed["result"]["pushNotificationConfig"]["id"] == "task-1"
+    assert (await configured(stage, "get", **default))["result"]["pushNotificationConfig"] == named
 
 
 async def test_a_configuration_is_got_without_its_id() -> None:
