@@ -34,6 +34,7 @@ from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
+from opencode_a2a_server.adapters.outbound.opencode.instances import Keep
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
 from opencode_a2a_server.adapters.outbound.push.webhook import Webhook
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
@@ -325,7 +326,12 @@ def _find_runtime(settings: Settings) -> AgentFactory:
 def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncContextManager[Agent]:
     opencode = settings.opencode
     address = Address(opencode.url, opencode.username, opencode.password, opencode.root, timeout=opencode.timeout)
-    return OpenCode.at(address, surroundings.clock, default=opencode.options.model)
+    return OpenCode.at(
+        address,
+        surroundings.clock,
+        default=opencode.options.model,
+        keep=Keep(opencode.open_directories, opencode.directory_idle),
+    )
 
 
 @define(eq=False)

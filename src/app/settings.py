@@ -266,6 +266,18 @@ class OpenCodeSettings:
     timeout: float = _setting(
         "OPENCODE_TIMEOUT", "Seconds one call to OpenCode may take. Turns are not calls.", 120.0, check=_positive
     )
+    open_directories: int = _setting(
+        "A2A_OPEN_DIRECTORIES",
+        "Directories besides its own that OpenCode keeps open for us; those unused longest are closed. 0 is no bound.",
+        8,
+        check=_not_negative,
+    )
+    directory_idle: float = _setting(
+        "A2A_DIRECTORY_IDLE_SECONDS",
+        "Seconds without use after which OpenCode is made to close a directory; 0 is never.",
+        1800.0,
+        check=_not_negative,
+    )
     abort_timeout: float = _setting(
         "A2A_CANCEL_ABORT_TIMEOUT_SECONDS",
         "Seconds for an abort to show its effect, before it is sent again.",

@@ -48,6 +48,8 @@ class Faults:
     """What is answered in place of the right thing, by the last part of the path: a status, or the web page."""
     prompts: Literal["work", "vanish", "error"] = "work"
     """A prompt is worked on, taken without anything coming of it, or followed by an error and nothing else."""
+    hangs: bool = False
+    """Calls are taken and never answered."""
     malformed: bool = False
     """Each event comes behind one that is broken off."""
 
@@ -85,6 +87,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
     sessions: dict[str, FakeSession] = field(factory=dict)
     calls: list[str] = field(factory=list)
     """What was asked of it: `POST /session`."""
+    disposed: list[str] = field(factory=list)
+    """Directories whose instance was freed."""
     _feeds: list[_Stream] = field(factory=list, init=False)
     _listeners: list[Callable[[Json], None]] = field(factory=list, init=False)
     _asked: dict[str, tuple[str, Json, asyncio.Future[Json]]] = field(factory=dict, init=False)
@@ -190,6 +194,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         await checkpoint()
         if self.faults.down or (path == "/global/event" and self.faults.feed == "off"):
             raise httpx.ConnectError("connection refused", request=request)
+        if self.faults.hangs:
+            await asyncio.get_running_loop().create_future()
         if not self._knows(request):
             return httpx.Response(401, headers={"www-authenticate": 'Basic realm="Secure Area"'})
         if (instead := self.faults.answers.get(path.rsplit("/", 1)[-1])) is not None:
@@ -204,7 +210,7 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         given: str | None = request.headers.get("authorization")
         return given == f"Basic {wanted}"
 
-    async def _route(  # noqa: PLR0911 - one line for each path
+    async def _route(  # noqa: C901, PLR0911 - one line for each path
         self, request: httpx.Request, path: list[str], directory: str, body: Json
     ) -> httpx.Response:
         match [request.method, *path]:
@@ -214,6 +220,9 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
                 return self._open_feed()
             case ["GET", "path"]:
                 return _json({"directory": directory, "worktree": "/", "home": "/home"})
+            case ["POST", "instance", "dispose"]:
+                self.disposed.append(directory)
+                return _json(_TRUE)
             case ["POST", "session"]:
                 return self._create(body, directory)
             case ["GET", "session", "status"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Self
 
@@ -29,6 +29,7 @@ from .catalog import OpenCodeCatalog
 from .client import Address, Client
 from .feed import Feed
 from .files import OpenCodeFiles
+from .instances import Instances, Keep
 from .sessions import OpenCodeEditor, OpenCodeReader, OpenCodeWorker
 from .workspaces import OpenCodeWorkspaces
 
@@ -36,6 +37,8 @@ _NAMED = re.compile(r"ses_[A-Za-z0-9_-]{1,124}\Z")
 """How OpenCode names sessions; it breaks (500) over what is not named so."""
 _WORKSPACE_SECONDS = 30.0
 """For how long OpenCode is believed to stay where it was started."""
+_PROBE_SECONDS = 10.0
+"""For OpenCode to answer when it is asked how it is; one that takes longer is of no use to anybody."""
 _GENERATIONS = 8
 """How deep sub-agents of sub-agents are followed."""
 
@@ -55,6 +58,7 @@ class OpenCode:
     name: str = "OpenCode"
     default: ModelChoice | None = None
     """The model for what OpenCode wants to be told one and nobody chose."""
+    instances: Instances = field(init=False)
     _tried: set[MessageId] = field(factory=set, init=False)
     _workspace: tuple[float, Directory] | None = field(default=None, init=False)
     _readiness: Readiness = field(default=Readiness(ready=True), init=False)
@@ -66,16 +70,22 @@ class OpenCode:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
         default: ModelChoice | None = None,
+        keep: Keep | None = None,
     ) -> Self:
         """Make the runtime at an address."""
         client = Client.to(address, transport)
-        return cls(client, clock, Feed(client, clock), default=default)
+        agent = cls(client, clock, Feed(client, clock), default=default)
+        agent.instances = Instances(client, clock, agent.workspace, keep or Keep())
+        client.on_directory = agent.instances.use
+        return agent
 
     async def __aenter__(self) -> Self:
         await self.feed.__aenter__()
+        await self.instances.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.instances.__aexit__()
         await self.feed.__aexit__()
         await self.client.close()
 
@@ -124,8 +134,14 @@ class OpenCode:
         return self._workspace[1]
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
-        """See `Agent.hear`."""
-        return self.feed.hear(session.id)
+        """See `Agent.hear`. Nothing that goes on in a directory is disposed of meanwhile."""
+        return self._hear(session)
+
+    @asynccontextmanager
+    async def _hear(self, session: Session) -> AsyncIterator[Hearing]:
+        with self.instances.at_work(session.directory):
+            async with self.feed.hear(session.id) as hearing:
+                yield hearing
 
     async def prompt(self, prompt: Prompt) -> None:
         """See `Agent.prompt`. An id that was sent before is looked for first: sent twice, its parts would double."""
@@ -187,7 +203,13 @@ class OpenCode:
     async def _look(self) -> Readiness:
         url = self.client.address.url
         try:
-            version = await self.client.version()
+            version = await self.clock.within(_PROBE_SECONDS, self._version())
+        except TimeoutError:
+            return Readiness(
+                ready=False,
+                remedy=f"OpenCode at {url} takes connections but has not answered for {_PROBE_SECONDS:g} s; "
+                "it hangs: restart it, and look at its memory",
+            )
         except AgentRefused as refused:
             return Readiness(ready=False, remedy=str(refused))
         except AgentUnreachable as gone:
@@ -199,6 +221,13 @@ class OpenCode:
         if not version.startswith("1."):
             return Readiness(ready=False, version=version, remedy=f"OpenCode {version} is not supported: 1.x is needed")
         return Readiness(ready=True, version=version)
+
+    async def _version(self) -> str:
+        """Ask for the version, then something of its home: an OpenCode that hangs may still say that it is well."""
+        version = await self.client.version()
+        if version.startswith("1."):
+            await self.client.is_in_use(await self.workspace())
+        return version
 
 
 def _prompt_body(prompt: MessageId, message: Message, options: PromptOptions) -> Mapping[str, Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Self
@@ -64,6 +64,8 @@ class Client:
     _feed: httpx.AsyncBaseTransport
     _base: str
     _headers: Mapping[str, str]
+    on_directory: Callable[[str], None] | None = None
+    """Hears of each directory that a call names."""
 
     @classmethod
     def to(cls, address: Address, transport: httpx.AsyncBaseTransport | None = None) -> Self:
@@ -135,6 +137,20 @@ class Client:
     async def busy(self, session: Session) -> frozenset[SessionId]:
         """Name the sessions at work in the session's directory."""
         return codec.decode_statuses(await self.call("GET", "/session/status", query=_within(session)))
+
+    async def is_in_use(self, directory: Directory) -> bool:
+        """Say whether a session works in the directory, or waits for an answer there; this is no use of it."""
+        query = {"directory": directory}
+        for path in ("/session/status", "/permission", "/question"):
+            request = self._request("GET", path, query, None)
+            if codec.decode_json((await self._exchange(request, f"GET {path}")).content):
+                return True
+        return False
+
+    async def dispose(self, directory: Directory) -> None:
+        """Have OpenCode free what it keeps of a directory; the next call that names it opens it again."""
+        request = self._request("POST", "/instance/dispose", {"directory": directory}, {})
+        await self._exchange(request, "POST /instance/dispose")
 
     async def abort(self, session: SessionId) -> None:
         """Stop what the session does."""
@@ -241,7 +257,11 @@ class Client:
     ) -> httpx.Response:
         """Make a call; gives the answer with its headers. `read` is how long to wait for it, if not as long as usual."""
         what = f"{method} {path}"
-        request = self._request(method, path, query or {}, body, read=read)
+        if self.on_directory is not None and query and "directory" in query:
+            self.on_directory(query["directory"])
+        return await self._exchange(self._request(method, path, query or {}, body, read=read), what)
+
+    async def _exchange(self, request: httpx.Request, what: str) -> httpx.Response:
         with reaching(what):
             response = await self._control.handle_async_request(request)
             try:
