@@ -16,8 +16,11 @@ ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("OPENCODE_A2A_CACHE") or ROOT / ".cache") / "clients"
 
 PYTHON_V03 = "a2a-sdk==0.3.26"
+PYTHON_V03_GRPC = "a2a-sdk[grpc]==0.3.26"
 JAVASCRIPT_V03 = "@a2a-js/sdk@0.3.14"
 JAVASCRIPT_V1 = "@a2a-js/sdk@1.3.0"
+JAVASCRIPT_GRPC = ("@grpc/grpc-js@1", "@bufbuild/protobuf@2")
+"""What the SDK for JavaScript needs beside it for gRPC."""
 
 
 def python_with(requirement: str) -> Path:
@@ -44,15 +47,15 @@ def python_with(requirement: str) -> Path:
     return python
 
 
-def javascript_with(package: str, program: Path) -> list[str | Path]:
-    """Give the command which runs a program with a package of npm; otherwise as `python_with`."""
-    folder = CACHE / package.strip("@").replace("/", "-")
+def javascript_with(package: str, program: Path, *beside: str) -> list[str | Path]:
+    """Give the command which runs a program with a package of npm, and others beside it; otherwise as `python_with`."""
+    folder = CACHE / "+".join(one.strip("@").replace("/", "-") for one in (package, *beside))
     done = folder / "done"
     node, npm = _node()
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-        _run([*npm, "install", *quiet, "--fetch-retries=1", "--prefix", folder, package], package)
+        _run([*npm, "install", *quiet, "--fetch-retries=1", "--prefix", folder, package, *beside], package)
         done.touch()
     # Beside its packages: that is where imports are looked for.
     return [node, shutil.copy(program, folder)]

@@ -10,8 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.installed import JAVASCRIPT_V03, JAVASCRIPT_V1, PYTHON_V03, javascript_with, python_with
-from tests.e2e.service import RunningService
+from tests.e2e.installed import (
+    JAVASCRIPT_GRPC,
+    JAVASCRIPT_V03,
+    JAVASCRIPT_V1,
+    PYTHON_V03,
+    PYTHON_V03_GRPC,
+    javascript_with,
+    python_with,
+)
+from tests.e2e.service import RunningService, free_port
 
 CLIENTS = Path(__file__).parent / "clients"
 
@@ -54,7 +62,7 @@ JS_V1: Mapping[str, object] = {
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[RunningService]:
-    with RunningService({"A2A_RUNTIME": "scripted"}) as service:
+    with RunningService({"A2A_RUNTIME": "scripted", "A2A_GRPC_PORT": str(free_port())}) as service:
         yield service
 
 
@@ -66,32 +74,45 @@ def run(command: list[str | Path], service: RunningService, binding: str) -> Map
     return result
 
 
+def beside(binding: str) -> tuple[str, ...]:
+    return JAVASCRIPT_GRPC if binding == "GRPC" else ()
+
+
 @pytest.mark.parametrize(
-    ("binding", "refused"),
+    ("binding", "package", "refused"),
     [
-        ("JSONRPC", {"cancel": [True, "canceled", -32002], "errors": [-32001, -32001]}),
-        ("HTTP+JSON", {"cancel": [True, "canceled", 400], "errors": [404, 404]}),
+        ("JSONRPC", PYTHON_V03, {"cancel": [True, "canceled", -32002], "errors": [-32001, -32001]}),
+        ("HTTP+JSON", PYTHON_V03, {"cancel": [True, "canceled", 400], "errors": [404, 404]}),
+        (
+            "GRPC",
+            PYTHON_V03_GRPC,
+            {"cancel": [True, "canceled", "FAILED_PRECONDITION"], "errors": ["NOT_FOUND", "NOT_FOUND"]},
+        ),
     ],
 )
 def test_the_python_sdk_of_0_3_finds_what_it_knows(
-    service: RunningService, binding: str, refused: Mapping[str, object]
+    service: RunningService, binding: str, package: str, refused: Mapping[str, object]
 ) -> None:
-    results = run([python_with(PYTHON_V03), CLIENTS / "python_v03.py"], service, binding)
+    results = run([python_with(package), CLIENTS / "python_v03.py"], service, binding)
 
     assert results == {**V03, **refused}
 
 
-@pytest.mark.parametrize(("binding", "refused"), [("JSONRPC", "-32001"), ("HTTP+JSON", "TaskNotFoundError")])
+@pytest.mark.parametrize(
+    ("binding", "refused"), [("JSONRPC", "-32001"), ("HTTP+JSON", "TaskNotFoundError"), ("GRPC", "TaskNotFoundError")]
+)
 def test_the_javascript_sdk_of_0_3_finds_what_it_knows(service: RunningService, binding: str, refused: str) -> None:
-    program = javascript_with(JAVASCRIPT_V03, CLIENTS / "javascript_v03.mjs")
+    program = javascript_with(JAVASCRIPT_V03, CLIENTS / "javascript_v03.mjs", *beside(binding))
 
     results = run(program, service, binding)
 
     assert results == {**JS_V03, "errors": ["TaskNotFoundError", refused]}
 
 
-@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON", "GRPC"])
 def test_the_javascript_sdk_of_1_0_is_not_led_astray_by_the_card(service: RunningService, binding: str) -> None:
-    results = run(javascript_with(JAVASCRIPT_V1, CLIENTS / "javascript_v1.mjs"), service, binding)
+    program = javascript_with(JAVASCRIPT_V1, CLIENTS / "javascript_v1.mjs", *beside(binding))
+
+    results = run(program, service, binding)
 
     assert results == JS_V1

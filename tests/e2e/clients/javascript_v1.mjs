@@ -1,4 +1,4 @@
-// A user's program on @a2a-js/sdk 1: `node javascript_v1.mjs URL TOKEN JSONRPC|HTTP+JSON`.
+// A user's program on @a2a-js/sdk 1: `node javascript_v1.mjs URL TOKEN JSONRPC|HTTP+JSON|GRPC`.
 // It prints one JSON object, with what each of its conversations came to.
 import { randomUUID } from "node:crypto";
 import { Message, SendMessageRequest, StreamResponse, Task } from "@a2a-js/sdk";
@@ -10,7 +10,24 @@ const plain = globalThis.fetch;
 globalThis.fetch = (target, init = {}) =>
   plain(target, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
 
-const options = ClientFactoryOptions.createFrom(ClientFactoryOptions.default, { preferredTransports: [binding] });
+async function grpcTransport() {
+  const { GrpcTransportFactory } = await import("@a2a-js/sdk/client/grpc");
+  const { default: grpc } = await import("@grpc/grpc-js");
+  const named = (call, next) =>
+    new grpc.InterceptingCall(next(call), {
+      start(metadata, listener, begin) {
+        metadata.set("authorization", `Bearer ${token}`);
+        begin(metadata, listener);
+      },
+    });
+  return new GrpcTransportFactory({ grpcCallOptions: { interceptors: [named] } });
+}
+
+const transports = binding === "GRPC" ? [await grpcTransport()] : [];
+const options = ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
+  preferredTransports: [binding],
+  transports,
+});
 const client = await new ClientFactory(options).createFromUrl(url);
 
 function said(text, task, returnImmediately = false) {

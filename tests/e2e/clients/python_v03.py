@@ -2,7 +2,7 @@
 # A user's program, for types which are not those of the SDK installed here:
 # ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, T201
 """
-A user's program on a2a-sdk 0.3, run with that package installed: `python_v03.py URL TOKEN JSONRPC|HTTP+JSON`.
+A user's program on a2a-sdk 0.3, run with that package installed: `python_v03.py URL TOKEN JSONRPC|HTTP+JSON|GRPC`.
 
 It prints one JSON object, with what each of its conversations came to.
 """
@@ -13,6 +13,10 @@ import json
 import sys
 import uuid
 
+try:
+    import grpc
+except ImportError:  # only one binding needs it
+    grpc = None
 import httpx
 from a2a.client import ClientConfig, ClientFactory
 from a2a.client.card_resolver import A2ACardResolver
@@ -49,10 +53,14 @@ def text_of(task):
 class Conversations:
     """Everything that is tried, by one way to send."""
 
-    def __init__(self, http, card, transport):
+    def __init__(self, http, card, transport, token):
         def client(**options):
             config = ClientConfig(
-                httpx_client=http, supported_transports=[transport], use_client_preference=True, **options
+                httpx_client=http,
+                grpc_channel_factory=lambda url: channel(url, token),
+                supported_transports=[transport],
+                use_client_preference=True,
+                **options,
             )
             return ClientFactory(config).create(card)
 
@@ -129,6 +137,24 @@ class Conversations:
         return [await failed(nothing), await failed(anext(aiter(self.streaming.send_message(said("x", gone())))))]
 
 
+def channel(url, token):
+    """Open a channel whose calls bring the token."""
+
+    class Unary(grpc.aio.UnaryUnaryClientInterceptor):
+        async def intercept_unary_unary(self, continuation, details, request):
+            return await continuation(with_token(details), request)
+
+    class Stream(grpc.aio.UnaryStreamClientInterceptor):
+        async def intercept_unary_stream(self, continuation, details, request):
+            return await continuation(with_token(details), request)
+
+    def with_token(details):
+        metadata = grpc.aio.Metadata(*(details.metadata or ()), ("authorization", f"Bearer {token}"))
+        return details._replace(metadata=metadata)
+
+    return grpc.aio.insecure_channel(url, interceptors=[Unary(), Stream()])
+
+
 def gone():
     """Stand in for a task that nobody knows."""
     return type("Task", (), {"id": "nothing", "context_id": None})
@@ -142,6 +168,10 @@ async def failed(call):
         return error.error.code
     except A2AClientHTTPError as error:
         return error.status_code
+    except Exception as error:
+        if grpc is None or not isinstance(error, grpc.aio.AioRpcError):
+            raise
+        return error.code().name
     return None
 
 
@@ -149,7 +179,7 @@ async def main(url, token, transport):
     """Try everything."""
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as http:
         card = await A2ACardResolver(http, url).get_agent_card()
-        conversations = Conversations(http, card, TransportProtocol(transport))
+        conversations = Conversations(http, card, TransportProtocol(transport), token)
         names = ["send", "stream", "get", "cancel", "resubscribe", "asked", "permitted", "files", "bare", "errors"]
         print(json.dumps({name: await getattr(conversations, name)() for name in names}))
 
