@@ -42,7 +42,11 @@ class RunningService:
         self._folder = tempfile.TemporaryDirectory(prefix="service-", ignore_cleanup_errors=True)
         self.root = Path(self._folder.name)
         self.port = free_port()
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     _folder: tempfile.TemporaryDirectory[str] = field(init=False)
