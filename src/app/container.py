@@ -32,9 +32,11 @@ from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
+from opencode_a2a_server.adapters.outbound.audit import open_audit
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.adapters.outbound.opencode.instances import Keep
+from opencode_a2a_server.adapters.outbound.policy import PolicyError, read_policy
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
 from opencode_a2a_server.adapters.outbound.push.webhook import Webhook
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
@@ -45,7 +47,7 @@ from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, Unseen
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
 from opencode_a2a_server.app.ports.offers import offers_of
 from opencode_a2a_server.app.ports.paths import Paths
-from opencode_a2a_server.app.settings import Settings, SettingsError
+from opencode_a2a_server.app.settings import InterruptSettings, Settings, SettingsError
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.bind_session import BindSession
@@ -57,17 +59,19 @@ from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
 from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.job import Pace
 from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.look_around import LookAround
 from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
 from opencode_a2a_server.app.usecases.recover import Recover
-from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
+from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe
 from opencode_a2a_server.app.usecases.use_session import UseSession
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
+from opencode_a2a_server.domain.terms import Terms
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +97,10 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(RandomIds)
     agent: providers.Dependency[Agent] = providers.Dependency()
+    terms = providers.Dependency(instance_of=Terms)
+    audit: providers.Dependency[Any] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
+    interrupts: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
     owners: providers.Dependency[Any] = providers.Dependency()
     push_configs: providers.Dependency[Any] = providers.Dependency()
@@ -123,12 +130,22 @@ class Container(containers.DeclarativeContainer):
         journal=journal,
         bind=bind,
         clock=clock,
+        audit=audit,
+        terms=terms,
         options=settings.provided.opencode.options,
         limits=settings.provided.turn.limits,
         pace=pace,
         patch_most=settings.provided.turn.changes_bytes,
     )
-    answer = providers.Singleton(AnswerInterrupt, agent=agent, turns=turns)
+    answer = providers.Singleton(
+        AnswerInterrupt,
+        journal=journal,
+        interrupts=interrupts,
+        turns=turns,
+        clock=clock,
+        audit=audit,
+        tombstones=settings.provided.interrupts.tombstone,
+    )
     accept = providers.Singleton(
         AcceptMessage,
         agent=agent,
@@ -243,7 +260,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
     """
     if problems := list(_problems(settings)):
         raise SettingsError(problems)
-    container = Container(settings=settings)
+    container = Container(settings=settings, terms=_terms(settings.interrupts))
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
@@ -252,6 +269,9 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         container.bindings.override(providers.Object(stores.bindings))
         container.owners.override(providers.Object(stores.owners))
         container.push_configs.override(providers.Object(stores.push_configs))
+        container.interrupts.override(providers.Object(stores.interrupts))
+        audit = await stack.enter_async_context(open_audit(settings.interrupts.audit))
+        container.audit.override(providers.Object(audit))
         push = settings.push
         guard, clock = Guard.of(system_resolve, push.hosts), container.clock()
         webhook = Webhook.open(guard, clock, patience=push.timeout, secret=push.secret)
@@ -293,6 +313,21 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         await stack.enter_async_context(server)
     except PortTaken as taken:
         raise SettingsError([f"A2A_GRPC_PORT: {taken}"]) from taken
+
+
+def _terms(settings: InterruptSettings) -> Terms:
+    """
+    Read the terms of interrupts.
+
+    Raises:
+        SettingsError: The policy file cannot be used.
+
+    """
+    try:
+        rules = () if settings.policy is None else read_policy(Path(settings.policy))
+    except PolicyError as error:
+        raise SettingsError([f"A2A_INTERRUPT_POLICY_FILE: {problem}" for problem in error.problems]) from error
+    return Terms(rules, settings.ttl or None, settings.permission, settings.question)
 
 
 def _problems(settings: Settings) -> Iterator[str]:
@@ -408,6 +443,9 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
 async def check(settings: Settings) -> list[str]:
     """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
     problems = list(_problems(settings))
+    problems = [] if settings.auth.bearer_token else ["A2A_BEARER_TOKEN: required"]
+    problems += missing_extras(settings)
+    _terms(settings.interrupts)
     async with AsyncExitStack() as stack:
         clock, ids = SystemClock(), RandomIds()
         agent = await stack.enter_async_context(_find_runtime(settings)(Surroundings(clock, ids, settings.environment)))

@@ -22,6 +22,7 @@ from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
 
 from opencode_a2a_server.app.usecases.accept_message import ToWorking
+from opencode_a2a_server.domain.interrupt import Action
 from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
 from opencode_a2a_server.domain.turn import Limits
 
@@ -84,6 +85,10 @@ def _positive(value: float | None) -> str:
 
 def _not_negative(value: float) -> str:
     return "" if value >= 0 else "must not be negative"
+
+
+def _no_allowance(value: Action) -> str:
+    return "a question cannot be allowed: reject or ask" if value is Action.ALLOW_ONCE else ""
 
 
 def _at_least_one(value: int) -> str:
@@ -366,6 +371,44 @@ class TurnSettings:
 
 
 @frozen
+class InterruptSettings:
+    """How permissions and questions are answered when nobody does, and who may answer without being asked."""
+
+    ttl: float = _setting(
+        "A2A_INTERRUPT_REQUEST_TTL_SECONDS",
+        "How long a permission or a question waits for its answer; 0 waits for ever.",
+        10_800.0,
+        check=_not_negative,
+    )
+    permission: Action = _setting(
+        "A2A_INTERRUPT_PERMISSION_DEFAULT",
+        "What becomes of a permission then: `reject`, `allow-once`, or `ask`, which waits on.",
+        Action.REJECT,
+    )
+    question: Action = _setting(
+        "A2A_INTERRUPT_QUESTION_DEFAULT",
+        "What becomes of a question then: `reject`, or `ask`, which waits on.",
+        Action.REJECT,
+        check=_no_allowance,
+    )
+    tombstone: float = _setting(
+        "A2A_INTERRUPT_REQUEST_TOMBSTONE_TTL_SECONDS",
+        "How long after its end an interrupt is known by its request id alone: the same answer is the same result, "
+        "another one is refused with the reason. Later there is no such interrupt.",
+        600.0,
+        check=_not_negative,
+    )
+    policy: str | None = _setting(
+        "A2A_INTERRUPT_POLICY_FILE", "TOML file of rules that decide without asking anybody.", None
+    )
+    audit: str | None = _setting(
+        "A2A_AUDIT_FILE",
+        "File that who answered what is appended to, a JSON object a line. Default: the log, by the logger `audit`.",
+        None,
+    )
+
+
+@frozen
 class StoreSettings:
     """Where tasks are kept."""
 
@@ -478,6 +521,7 @@ class Settings:
     opencode: OpenCodeSettings = field(factory=OpenCodeSettings)
     session: SessionSettings = field(factory=SessionSettings)
     turn: TurnSettings = field(factory=TurnSettings)
+    interrupts: InterruptSettings = field(factory=InterruptSettings)
     store: StoreSettings = field(factory=StoreSettings)
     card: CardSettings = field(factory=CardSettings)
     push: PushSettings = field(factory=PushSettings)

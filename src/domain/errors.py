@@ -11,13 +11,16 @@ Every refusal, one tree.
     │   └── MethodNotSupported   the runtime has nothing to do it with
     ├── InvalidRequest           the caller broke the contract
     │   ├── ContextMismatch      task and context do not belong together
-    │   ├── AnswerDoesNotFit     wrong kind of answer for the interrupt
+    │   ├── AnswerDoesNotFit     no answer for the interrupt
+    │   │   └── InterruptTypeMismatch  an answer of the other kind
     │   └── AmbiguousAnswer      the text does not say clearly what is meant
     ├── ContentTypeNotSupported  a part the agent cannot take, or nothing the client would accept
     ├── AlreadyAnswered          another answer came first
     ├── SessionBusy              the session works on something else
     ├── MethodDisabled           the operator has not switched this on
     ├── CapabilityMissing        it is switched on, but not for this principal
+    ├── InterruptNotFound        no such interrupt of this principal's
+    ├── InterruptExpired         it is over, and was not answered by a person
     ├── IllegalTransition        the state machine does not know this step: a fault of ours
     ├── Unavailable              not now
     │   ├── Draining             the service is about to stop
@@ -76,7 +79,11 @@ class ContextMismatch(InvalidRequest):
 
 
 class AnswerDoesNotFit(InvalidRequest):
-    """The answer is of the wrong kind for the interrupt."""
+    """The answer does not fit the interrupt."""
+
+
+class InterruptTypeMismatch(AnswerDoesNotFit):
+    """The answer is for the other kind of interrupt."""
 
 
 class AmbiguousAnswer(InvalidRequest):
@@ -89,6 +96,14 @@ class ContentTypeNotSupported(Refusal):
 
 class AlreadyAnswered(Refusal):
     """The interrupt has another answer."""
+
+
+class InterruptNotFound(Refusal):
+    """No such interrupt for this principal."""
+
+
+class InterruptExpired(Refusal):
+    """The interrupt no longer waits for an answer, and no person gave one."""
 
 
 class SessionBusy(Refusal):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from attrs import field, frozen
 
-from .errors import AmbiguousAnswer, AnswerDoesNotFit
-from .ids import MessageId, RequestId, SessionId
+from .errors import AmbiguousAnswer, AnswerDoesNotFit, InterruptTypeMismatch
+from .ids import MessageId, Principal, RequestId, SessionId
 from .message import Json
 
 
@@ -23,6 +24,40 @@ class Verdict(enum.Enum):
     ONCE = "once"
     ALWAYS = "always"
     REJECT = "reject"
+
+
+class Kind(enum.Enum):
+    """What is asked for."""
+
+    PERMISSION = "permission"
+    QUESTION = "question"
+
+
+class Action(enum.Enum):
+    """What is done about an interrupt without a person. Nothing is ever allowed for always."""
+
+    ASK = "ask"
+    ALLOW_ONCE = "allow-once"
+    REJECT = "reject"
+
+
+@frozen
+class Deadline:
+    """When nobody's answer is waited for any longer (seconds since the epoch, UTC), and what is done then."""
+
+    at: float
+    action: Action
+
+    @property
+    def prompt(self) -> str:
+        """What a person reads."""
+        done = "allowed once" if self.action is Action.ALLOW_ONCE else "rejected"
+        return f"Without an answer by {moment(self.at)} it is {done}."
+
+
+def moment(at: float) -> str:
+    """Say a time as a person reads it."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @frozen
@@ -41,6 +76,12 @@ class Permission:
     always: tuple[str, ...] = ()
     details: Mapping[str, Json] = field(factory=dict)
     message: MessageId | None = None
+    deadline: Deadline | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return Kind.PERMISSION
 
     @property
     def prompt(self) -> str:
@@ -51,7 +92,7 @@ class Permission:
         if isinstance(command, str) and command not in self.patterns:
             lines.append(f"Command: {command}")
         lines.append("Answer: yes (once) | always | no | no: <reason>")
-        return "\n".join(lines)
+        return "\n".join(lines + _due(self.deadline))
 
 
 @frozen
@@ -81,6 +122,12 @@ class Question:
     session: SessionId
     inquiries: tuple[Inquiry, ...]
     message: MessageId | None = None
+    deadline: Deadline | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return Kind.QUESTION
 
     @property
     def prompt(self) -> str:
@@ -97,7 +144,11 @@ class Question:
             hint += ", or your own words"
         one_each = "" if len(self.inquiries) == 1 else " (one line for each question)"
         lines.append(f"Answer{one_each}: {hint} | no to dismiss")
-        return "\n".join(lines)
+        return "\n".join(lines + _due(self.deadline))
+
+
+def _due(deadline: Deadline | None) -> list[str]:
+    return [] if deadline is None else [deadline.prompt]
 
 
 Interrupt: TypeAlias = Permission | Question
@@ -125,6 +176,60 @@ class QuestionDismissed:
 
 Answer: TypeAlias = PermissionAnswer | QuestionAnswer | QuestionDismissed
 
+
+class Channel(enum.Enum):
+    """By which way an answer came."""
+
+    MESSAGE = "message"
+    """A person's words, in a message to the task."""
+    DATA = "data"
+    """A program's, in a message to the task."""
+    CALLBACK = "callback"
+    """A call of one of the `a2a.interrupt.*` methods."""
+    POLICY = "policy"
+    """A rule of the operator's, before anybody was asked."""
+    DEADLINE = "deadline"
+    """The default action, since nobody answered in time."""
+
+
+@frozen
+class Answerer:
+    """Who answers, by which way, and why if that is not a person's own affair."""
+
+    channel: Channel
+    principal: Principal | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.principal is not None:
+            return self.principal
+        return f"{self.channel.value}: {self.reason}" if self.reason else self.channel.value
+
+
+WITHDRAWN = "withdrawn"
+"""The resolution of an interrupt that is gone without an answer."""
+
+
+def resolution_of(answer: Answer) -> str:
+    """Give the word for an interrupt that was answered so."""
+    match answer:
+        case PermissionAnswer(verdict):
+            return verdict.value
+        case QuestionAnswer():
+            return "replied"
+        case QuestionDismissed():  # pragma: no branch - the last kind
+            return "rejected"
+
+
+def answer_by(action: Action, interrupt: Interrupt, reason: str = "") -> Answer | None:
+    """Give the answer that an action amounts to; None if a person must be asked. No question is allowed."""
+    if action is Action.REJECT:
+        return PermissionAnswer(Verdict.REJECT, reason) if isinstance(interrupt, Permission) else QuestionDismissed()
+    if action is Action.ALLOW_ONCE and isinstance(interrupt, Permission):
+        return PermissionAnswer(Verdict.ONCE)
+    return None
+
+
 _VERDICTS: Mapping[str, Verdict] = {
     **dict.fromkeys(("yes", "y", "once", "ok", "okay", "allow", "approve", "approved"), Verdict.ONCE),
     **dict.fromkeys(("always", "yes always", "always allow", "allow always"), Verdict.ALWAYS),
@@ -151,12 +256,12 @@ def check_fits(interrupt: Interrupt, answer: Answer) -> None:
     Refuse an answer of the wrong kind.
 
     Raises:
-        AnswerDoesNotFit: A verdict for a question or the like, or not one answer for each inquiry.
+        InterruptTypeMismatch: A verdict for a question or the like.
+        AnswerDoesNotFit: Not one answer for each inquiry.
 
     """
     if isinstance(interrupt, Permission) != isinstance(answer, PermissionAnswer):
-        kind = "permission" if isinstance(interrupt, Permission) else "question"
-        raise AnswerDoesNotFit(f"{interrupt.id} is a {kind}: {type(answer).__name__} does not answer it")
+        raise InterruptTypeMismatch(f"{interrupt.id} is a {interrupt.kind.value}, and the answer is not one for that")
     if isinstance(interrupt, Question) and isinstance(answer, QuestionAnswer):
         wanted = len(interrupt.inquiries)
         if len(answer.answers) != wanted:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Self
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from .errors import IllegalTransition
 from .events import Failure
 from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId, TaskId
-from .interrupt import Interrupt
+from .interrupt import Answer, Answerer, Channel, Interrupt, resolution_of
 from .message import Message, Part, Role, TextPart
 from .session import Session
 from .state import TaskState, step
 from .updates import (
+    AnswerDropped,
+    AnswerGiven,
     ArtifactTold,
     BlockKind,
     CancelRequested,
@@ -86,6 +88,24 @@ class Status:
     parts: tuple[Part, ...] = ()
 
 
+@frozen
+class Settled:
+    """How an interrupt ended and when; the answer and whose it was, if it was one of ours."""
+
+    request: RequestId
+    resolution: str
+    by: Principal | None = None
+    channel: Channel | None = None
+    reason: str = ""
+    answer: Answer | None = None
+    at: float = 0.0
+
+    @property
+    def answerer(self) -> Answerer | None:
+        """Who answered."""
+        return None if self.channel is None else Answerer(self.channel, self.by, self.reason)
+
+
 @define
 class Task:
     """
@@ -109,7 +129,9 @@ class Task:
     failure: Failure | None = None
     pending: dict[RequestId, Interrupt] = field(factory=dict)
     """Interrupts that wait for an answer, oldest first."""
-    resolved: dict[RequestId, InterruptResolved] = field(factory=dict)
+    given: dict[RequestId, AnswerGiven] = field(factory=dict)
+    """Answers whose effect has not shown yet."""
+    resolved: dict[RequestId, Settled] = field(factory=dict)
     canceling: bool = False
     waiting: list[int] = field(factory=list)
     """Messages that wait for a turn of their own, oldest first, by their places in the history."""
@@ -183,7 +205,7 @@ class Task:
         artifact.seq = seq
         artifact.closed = update.last
 
-    def _take(self, update: Update, entry: Entry) -> None:  # noqa: C901 - one case for each kind of update
+    def _take(self, update: Update, entry: Entry) -> None:  # noqa: C901, PLR0912 - one case for each kind
         match update:
             case ArtifactTold():
                 self.artifacts[update.artifact] = Artifact(
@@ -201,8 +223,7 @@ class Task:
                 self.usage = update.usage or self.usage
                 self.failure = update.failure
                 if update.state.terminal:
-                    self.pending.clear()
-                    self.waiting.clear()
+                    self._end()
             case TurnStarted():
                 self.session, self.prompt, self.turn_seq = update.session, update.prompt, entry.seq
                 if update.queued and self.waiting:
@@ -211,10 +232,12 @@ class Task:
             case InterruptRaised():
                 self.pending[update.interrupt.id] = update.interrupt
                 self._show(update.shown or update.interrupt, entry)
+            case AnswerGiven():
+                self.given[update.request] = update
+            case AnswerDropped():
+                self.given.pop(update.request, None)
             case InterruptResolved():
-                self.pending.pop(update.request, None)
-                self.resolved[update.request] = update
-                self._show(update.shown, entry)
+                self._settle(update, entry)
             case MessageReceived():
                 self._hear(update, entry.seq)
             case CancelRequested():
@@ -232,6 +255,39 @@ class Task:
             self.waiting.append(len(self.history) - 1)
         elif seq == self.turn_seq + 1:
             self.prompted = len(self.history) - 1
+
+    def _settle(self, update: InterruptResolved, entry: Entry) -> None:
+        self.pending.pop(update.request, None)
+        given = self.given.pop(update.request, None)
+        ours = given if given is not None and update.channel is not None else None
+        self.resolved[update.request] = Settled(
+            update.request,
+            update.resolution,
+            update.by,
+            update.channel,
+            update.reason,
+            answer=None if ours is None else ours.answer,
+            at=entry.at if ours is None else ours.at,
+        )
+        if update.asked:
+            self._show(update.shown, entry)
+
+    def _end(self) -> None:
+        """Nothing waits any more; an answer that was given stays the answer although its effect was not seen."""
+        for given in self.given.values():
+            by = given.by
+            self.resolved[given.request] = Settled(
+                given.request,
+                resolution_of(given.answer),
+                by.principal,
+                by.channel,
+                by.reason,
+                given.answer,
+                given.at,
+            )
+        self.given.clear()
+        self.pending.clear()
+        self.waiting.clear()
 
     def _show(self, interrupt: Interrupt | None, entry: Entry) -> None:
         """Wait for the answer to this, or work on."""

@@ -20,7 +20,7 @@ without an end, an interrupt that is gone) must be seen twice: it is gathered by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from attrs import define, evolve, field, frozen
@@ -51,13 +51,15 @@ from .events import (
     ToolState,
     TurnOver,
 )
-from .ids import MessageId, PartId, Principal, RequestId, SessionId
+from .ids import MessageId, PartId, RequestId, SessionId
+from .inbox import Inbox
 from .interrupt import Interrupt
 from .message import Part, Role, TextPart
 from .output import Output
 from .state import TaskState
 from .task import Task
-from .updates import InterruptRaised, InterruptResolved, StatusChanged, Update
+from .terms import Terms
+from .updates import StatusChanged, Update
 from .usage import Usage
 
 _DOUBTS_ENOUGH = 2
@@ -68,8 +70,6 @@ _HELD_ENOUGH = 4096
 _ABORTED = "The turn was aborted in OpenCode."
 _CUT = frozenset({"", "tool-calls", "unknown"})
 """How a message ends that another one was to follow."""
-_WITHDRAWN = "withdrawn"
-
 _PartTelling = TextSeen | TextDelta | ToolSeen | ContentSeen | PartRemoved | FilesChanged | StepFinished
 
 
@@ -100,11 +100,14 @@ class Turn:
     session: SessionId
     prompt: MessageId
     limits: Limits = field(factory=Limits, kw_only=True)
+    inbox: Inbox = field(factory=Inbox, kw_only=True)
+    """What it asks. The driver gives answers and tells that deadlines have come; the turn does the rest."""
+    now: float = field(default=0.0, init=False)
+    """The time, in seconds since the epoch; whoever drives the turn sets it before events are received."""
     outcome: TaskState | None = field(default=None, init=False)
     doubtful: bool = field(default=False, init=False)
     """Whether the driver should ask the runtime for a recollection soon."""
     canceling: bool = field(default=False, kw_only=True)
-    pending: dict[RequestId, Interrupt] = field(factory=dict, kw_only=True)
 
     # What it said and used
     _output: Output = field(kw_only=True)
@@ -121,12 +124,6 @@ class Turn:
     _answers: dict[MessageId, MessageSeen] = field(factory=dict, init=False)
     _foreign: set[MessageId] = field(factory=set, init=False)
     _held: dict[MessageId, list[_PartTelling]] = field(factory=dict, init=False)
-
-    # Who was asked what
-    _settled: set[RequestId] = field(factory=set, kw_only=True)
-    _answerers: dict[RequestId, tuple[Principal, str]] = field(factory=dict, init=False)
-    _missing: set[RequestId] = field(factory=set, init=False)
-    """Interrupts that the last recollection did not show."""
 
     # Whether it is over
     _last: MessageSeen | None = field(default=None, init=False)
@@ -145,21 +142,25 @@ class Turn:
         self._prompts.add(self.prompt)
 
     @classmethod
-    def of(cls, task: Task, session: SessionId, prompt: MessageId, limits: Limits) -> Turn:
+    def of(cls, task: Task, session: SessionId, prompt: MessageId, limits: Limits, terms: Terms | None = None) -> Turn:
         """Begin a turn of a task, or go on with one whose updates so far are in the task."""
         return cls(
             session,
             prompt,
             limits=limits,
+            inbox=Inbox.of(task, terms or Terms()),
             canceling=task.canceling,
-            pending=dict(task.pending),
             output=Output.resumed(session, task.artifacts.values()),
             spent=task.usage or Usage(),
             family={artifact.lane for artifact in task.artifacts.values() if artifact.lane is not None},
-            settled={request for request, resolved in task.resolved.items() if resolved.resolution != _WITHDRAWN},
         )
 
     # What the driver asks and says
+
+    @property
+    def pending(self) -> Mapping[RequestId, Interrupt]:
+        """What somebody is to answer, oldest first."""
+        return self.inbox.pending
 
     @property
     def usage(self) -> Usage:
@@ -193,14 +194,6 @@ class Turn:
     def cancel(self) -> None:
         """Note that the end of this turn is wanted: an abort that follows is a cancellation."""
         self.canceling = True
-
-    def answering(self, request: RequestId, by: Principal, resolution: str = "answered") -> None:
-        """
-        Note who answers an interrupt, and how; it counts when the runtime shows the effect.
-
-        The resolution is for when the effect is all that shows, since the runtime's own word for it was missed.
-        """
-        self._answerers[request] = (by, resolution)
 
     def close(self, state: TaskState, text: str = "", failure: Failure | None = None) -> list[Update]:
         """End the turn from outside; nothing if it is over."""
@@ -256,7 +249,7 @@ class Turn:
             case Asked():
                 return self._ask(event.interrupt)
             case Answered():
-                return self._settle(event.request, event.resolution)
+                return self.inbox.settle(event.request, event.resolution)
             case TurnOver():
                 return self.close(event.state, event.text) if event.session == self.session else []
             case Gap():
@@ -405,44 +398,26 @@ class Turn:
     # Interrupts
 
     def _ask(self, interrupt: Interrupt) -> list[Update]:
-        if interrupt.session not in self._family or interrupt.id in self.pending or interrupt.id in self._settled:
+        if interrupt.session not in self._family:
             return []
-        oldest = next(iter(self.pending.values()), None)
-        self.pending[interrupt.id] = interrupt
-        return [InterruptRaised(interrupt, oldest)]
-
-    def _settle(self, request: RequestId, resolution: str) -> list[Update]:
-        if self.pending.pop(request, None) is None:
-            return []
-        if resolution != _WITHDRAWN:
-            self._settled.add(request)
-        by, _ = self._answerers.get(request, (None, ""))
-        return [InterruptResolved(request, resolution, by, next(iter(self.pending.values()), None))]
+        return self.inbox.ask(interrupt, self.now, by_rule=not self.canceling)
 
     def _compare_asked(self, asked: Iterable[Interrupt], *, resting: bool) -> list[Update]:
         """
-        Bring `pending` in line with what the runtime lists.
+        Bring the inbox in line with what the runtime lists.
 
         The list keeps what an abort left unanswered, for ever: only a session at work waits for an answer, and only
         for what this turn's messages ask.
         """
-        waiting = {} if resting else {interrupt.id: interrupt for interrupt in asked if self._may_ask(interrupt)}
-        missing = self.pending.keys() - waiting.keys()
-        updates: list[Update] = []
-        for request in [request for request in self.pending if request in missing]:
-            if request in self._answerers:
-                updates += self._settle(request, self._answerers[request][1])
-            elif request in self._missing:
-                updates += self._settle(request, _WITHDRAWN)
-            else:
-                self.doubtful = True
-        self._missing = missing & self.pending.keys()
-        for interrupt in waiting.values():
-            updates += self._ask(interrupt)
+        waiting = [] if resting else [interrupt for interrupt in asked if self._may_ask(interrupt)]
+        updates, doubtful = self.inbox.compare(waiting, self.now, by_rule=not self.canceling)
+        self.doubtful = self.doubtful or doubtful
         return updates
 
     def _may_ask(self, interrupt: Interrupt) -> bool:
-        return interrupt.id in self.pending or interrupt.message is None or interrupt.message in self._answers
+        if self.inbox.knows(interrupt.id):
+            return True
+        return interrupt.session in self._family and (interrupt.message is None or interrupt.message in self._answers)
 
     # What the runtime shows
 
@@ -528,7 +503,8 @@ class Turn:
             return self.close(TaskState.CANCELED, _ABORTED)  # while it waited to try again
         # After a call of a tool the model goes on, unless a person said no.
         rejected = last.finish == "tool-calls" and ToolState.ERROR in ran
-        return self.close(TaskState.COMPLETED, "Stopped: the request was rejected." if rejected else "")
+        why = f" ({self.inbox.refusal})" if self.inbox.refusal else ""
+        return self.close(TaskState.COMPLETED, f"Stopped: the request was rejected{why}." if rejected else "")
 
     def _failure_of(self, last: MessageSeen) -> Failure | None:
         if last.failure is not None:

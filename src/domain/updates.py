@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from .events import Failure
 from .ids import ArtifactId, ContextId, MessageId, Principal, RequestId, Seq, SessionId
-from .interrupt import Interrupt
+from .interrupt import Answer, Answerer, Channel, Interrupt
 from .message import Message, Part, TextPart
 from .session import Session
 from .state import TaskState
@@ -99,17 +99,49 @@ class InterruptRaised:
 
 
 @frozen
+class AnswerGiven:
+    """
+    An interrupt is to be answered so: an intent, kept until its effect shows. One that was never raised is decided.
+
+    Journaled before the runtime is told, so that an answer is given once however the service ends.
+    """
+
+    interrupt: Interrupt
+    answer: Answer
+    by: Answerer
+    at: float
+    """When, in seconds since the epoch."""
+
+    @property
+    def request(self) -> RequestId:
+        """The interrupt's id."""
+        return self.interrupt.id
+
+
+@frozen
+class AnswerDropped:
+    """The runtime did not take the answer: the interrupt waits for another one, or is gone."""
+
+    request: RequestId
+    reason: str
+
+
+@frozen
 class InterruptResolved:
     """
-    An interrupt is gone: answered (by whom, if it was a client of ours) or withdrawn.
+    An interrupt is gone: answered or withdrawn.
 
-    The task works on, or waits for the next one, which is `shown` from then on.
+    The task works on, or waits for the next one, which is `shown` from then on. Nobody hears of one that was never
+    `asked`, since it was decided before. Who answered, by which `channel` and why is known of our own answers.
     """
 
     request: RequestId
     resolution: str
     by: Principal | None = None
     shown: Interrupt | None = None
+    channel: Channel | None = None
+    reason: str = ""
+    asked: bool = True
 
 
 @frozen
@@ -151,6 +183,8 @@ Update: TypeAlias = (
     | TurnStarted
     | StatusChanged
     | InterruptRaised
+    | AnswerGiven
+    | AnswerDropped
     | InterruptResolved
     | ArtifactTold
     | TextAppended

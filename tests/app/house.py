@@ -16,8 +16,9 @@ from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.get_task import GetTask
+from opencode_a2a_server.app.usecases.job import Pace
 from opencode_a2a_server.app.usecases.recover import Recover
-from opencode_a2a_server.app.usecases.run_turns import Pace, RunTurns
+from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe
@@ -25,12 +26,15 @@ from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, Task
 from opencode_a2a_server.domain.message import Json, Message, Part, Role, TextPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
+from opencode_a2a_server.domain.terms import Terms
 from opencode_a2a_server.domain.turn import Limits
 from opencode_a2a_server.domain.updates import BlockKind, Update
 from tests.fakes.agent import FlakyAgent
+from tests.fakes.audit import FakeAudit
 from tests.fakes.binding import bind_session
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
+from tests.fakes.interrupts import FakeInterrupts
 from tests.fakes.journal import FakeBindings, FakeJournal, FakeLog
 from tests.fakes.owners import FakeOwners
 from tests.fakes.paths import FakePaths
@@ -71,7 +75,9 @@ class House:
     bindings: FakeBindings
     turns: RunTurns
     to_working: ToWorking = ToWorking.REJECT
+    audit: FakeAudit = field(factory=FakeAudit)
 
+    interrupts: FakeInterrupts = field(init=False)
     answer: AnswerInterrupt = field(init=False)
     wishes: CheckWishes = field(init=False)
     accept: AcceptMessage = field(init=False)
@@ -83,7 +89,8 @@ class House:
     recover: Recover = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.answer = AnswerInterrupt(self.agent, self.turns)
+        self.interrupts = FakeInterrupts(self.journal)
+        self.answer = AnswerInterrupt(self.journal, self.interrupts, self.turns, self.clock, self.audit)
         self.wishes = CheckWishes(self.bindings, self.bind.sessions, self.bind.places, self.bind)
         self.accept = AcceptMessage(
             self.agent, self.journal, self.turns, self.answer, self.wishes, self.stage.ids, self.to_working
@@ -192,30 +199,35 @@ async def living(  # noqa: PLR0913 - what a test may want otherwise, by name
     pace: Pace | None = None,
     to_working: ToWorking = ToWorking.REJECT,
     patch_most: int = 0,
+    terms: Terms | None = None,
     **rules: bool,
 ) -> AsyncIterator[House]:
     """Let the service live."""
     journal = journal or FakeJournal(stage.clock)
     bindings = bindings or FakeBindings()
     bind = bind_session(stage.agent, stage.clock, bindings, stage.owners, stage.paths, **rules)
+    audit = FakeAudit()
     turns = RunTurns(
         stage.agent,
         journal,
         bind,
         stage.clock,
+        audit,
+        terms or Terms(),
         limits=limits or Limits(),
         pace=pace or Pace(),
         patch_most=patch_most,
     )
     async with turns:
-        yield House(stage, journal, bindings, turns, to_working)
+        yield House(stage, journal, bindings, turns, to_working, audit)
 
 
 @asynccontextmanager
 async def reborn(house: House) -> AsyncIterator[House]:
     """Let the service live again, after a life that ended without a word."""
     await house.turns.__aexit__()
-    async with living(house.stage, house.journal.reopened(), house.bindings, to_working=house.to_working) as again:
+    journal, terms = house.journal.reopened(), house.turns.terms
+    async with living(house.stage, journal, house.bindings, to_working=house.to_working, terms=terms) as again:
         yield again
 
 

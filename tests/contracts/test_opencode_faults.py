@@ -22,9 +22,11 @@ from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from tests.app.house import ALICE, CONTEXT, status_of, text_of
 from tests.fakes.acts import Act, AskPermission, Delegate, Fail, Hang, Reason, RunTool, Say
+from tests.fakes.audit import FakeAudit
 from tests.fakes.binding import bind_session
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
+from tests.fakes.interrupts import FakeInterrupts
 from tests.fakes.journal import FakeJournal
 from tests.fakes.opencode import FakeOpenCode, Faults, Idle
 
@@ -55,7 +57,7 @@ class Service:
         """The use case."""
         bind = self.turns.bind
         wishes = CheckWishes(bind.bindings, bind.sessions, bind.places, bind)
-        answer = AnswerInterrupt(self.agent, self.turns)
+        answer = AnswerInterrupt(self.journal, FakeInterrupts(self.journal), self.turns, self.clock, self.turns.audit)
         return AcceptMessage(self.agent, self.journal, self.turns, answer, wishes, self.ids)
 
     async def begin(self, *acts: Act, context: ContextId = CONTEXT) -> Task:
@@ -87,7 +89,7 @@ async def service(anyio_backend: str) -> AsyncIterator[Service]:
     journal = FakeJournal(clock)
     async with OpenCode.at(Address("http://opencode"), clock, fake) as agent:
         await clock.turn()
-        async with RunTurns(agent, journal, bind_session(agent, clock), clock) as turns:
+        async with RunTurns(agent, journal, bind_session(agent, clock), clock, FakeAudit()) as turns:
             yield Service(fake, clock, agent, journal, turns)
 
 
@@ -316,7 +318,7 @@ async def test_the_next_life_takes_up_what_opencode_still_works_on(service: Serv
         service.fake.cut()
 
     journal = service.journal.reopened()
-    async with RunTurns(service.agent, journal, service.turns.bind, service.clock) as turns:
+    async with RunTurns(service.agent, journal, service.turns.bind, service.clock, FakeAudit()) as turns:
         again = Service(service.fake, service.clock, service.agent, journal, turns)
         await Recover(journal, turns)()
         await service.clock.turn(5)

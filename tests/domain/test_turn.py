@@ -24,11 +24,13 @@ from opencode_a2a_server.domain.events import (
     TurnOver,
 )
 from opencode_a2a_server.domain.ids import MessageId, PartId, Principal, RequestId, SessionId
+from opencode_a2a_server.domain.interrupt import Answerer, Channel, PermissionAnswer, Verdict
 from opencode_a2a_server.domain.message import DataPart, RawPart, TextPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.turn import Limits, Turn
 from opencode_a2a_server.domain.updates import (
+    AnswerGiven,
     ArtifactTold,
     BlockKind,
     InterruptRaised,
@@ -680,6 +682,11 @@ def test_a_part_of_a_message_not_shown_is_not_recalled() -> None:
 # Interrupts
 
 
+def given(verdict: Verdict) -> AnswerGiven:
+    by = Answerer(Channel.MESSAGE, Principal("alice"))
+    return AnswerGiven(permission(), PermissionAnswer(verdict), by, 1.0)
+
+
 def test_an_interrupt_is_raised_once_and_resolved_once() -> None:
     turn = begin(*BEGUN)
 
@@ -691,20 +698,21 @@ def test_an_interrupt_is_raised_once_and_resolved_once() -> None:
 def test_who_answered_is_known_when_the_effect_shows() -> None:
     turn = begin(*BEGUN, asks(permission()))
 
-    turn.answering(RequestId("per_1"), Principal("alice"), "always")
+    turn.inbox.answering(given(Verdict.ALWAYS))
 
     assert hear(turn, answered(resolution="always")) == [
-        InterruptResolved(RequestId("per_1"), "always", Principal("alice"))
+        InterruptResolved(RequestId("per_1"), "always", Principal("alice"), channel=Channel.MESSAGE)
     ]
 
 
 def test_an_effect_that_only_shows_is_the_answers() -> None:
     turn = begin(*BEGUN, asks(permission()))
-    turn.answering(RequestId("per_1"), Principal("alice"), "always")
+    turn.inbox.answering(given(Verdict.ALWAYS))
+    turn.inbox.sending(RequestId("per_1"))
 
     updates = hear(turn, shown(answer(), busy=(SESSION,)))
 
-    assert updates == [InterruptResolved(RequestId("per_1"), "always", Principal("alice"))]
+    assert updates == [InterruptResolved(RequestId("per_1"), "always", Principal("alice"), channel=Channel.MESSAGE)]
 
 
 def test_an_interrupt_is_withdrawn_when_it_is_missed_twice() -> None:

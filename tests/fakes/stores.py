@@ -11,6 +11,7 @@ from attrs import define, field
 from sqlalchemy import URL
 
 from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
+from opencode_a2a_server.adapters.outbound.stores.interrupts import StoredInterrupts
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
 from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
 from opencode_a2a_server.adapters.outbound.stores.owners import StoredOwners
@@ -20,9 +21,10 @@ from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.interrupts import Registered
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, RequestId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Ownership
 from tests.fakes import postgres
@@ -88,6 +90,14 @@ class WatchedStorage:
         """Pass it on."""
         return await self.beneath.owners(sessions)
 
+    async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
+        """Pass it on."""
+        return await self.beneath.find_interrupt(principal, request)
+
+    async def waiting(self, principal: Principal) -> Sequence[TaskId]:
+        """Pass it on."""
+        return await self.beneath.waiting(principal)
+
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Pass it on."""
         return await self.beneath.push_configs(task_id)
@@ -119,6 +129,7 @@ class Life:
     bindings: StoredBindings
     owners: StoredOwners
     push_configs: StoredPushConfigs
+    interrupts: StoredInterrupts
     storage: WatchedStorage
 
 
@@ -157,7 +168,12 @@ class Stores:
             async with LiveJournal(writer) as journal:
                 try:
                     yield Life(
-                        journal, StoredBindings(writer), StoredOwners(writer), StoredPushConfigs(writer), storage
+                        journal,
+                        StoredBindings(writer),
+                        StoredOwners(writer),
+                        StoredPushConfigs(writer),
+                        StoredInterrupts(writer),
+                        storage,
                     )
                 finally:
                     storage.gate.set()

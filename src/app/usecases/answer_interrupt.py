@@ -2,170 +2,202 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from attrs import frozen
 
-from opencode_a2a_server.app.ports.agent import Agent
-from opencode_a2a_server.app.ports.journal import TaskLog
-from opencode_a2a_server.app.usecases.follow_turn import Given, Job
+from opencode_a2a_server.app.ports.audit import Audit
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.interrupts import Interrupts
+from opencode_a2a_server.app.ports.journal import Journal, TaskLog
+from opencode_a2a_server.app.usecases import audit_interrupts
+from opencode_a2a_server.app.usecases.job import Outcome
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
-from opencode_a2a_server.domain.errors import AlreadyAnswered, AmbiguousAnswer, AnswerDoesNotFit
+from opencode_a2a_server.domain.errors import (
+    AlreadyAnswered,
+    AnswerDoesNotFit,
+    Draining,
+    InterruptExpired,
+    InterruptNotFound,
+    Refusal,
+    TaskIsBusy,
+    TaskNotFound,
+)
 from opencode_a2a_server.domain.ids import Principal, RequestId
 from opencode_a2a_server.domain.interrupt import (
+    WITHDRAWN,
     Answer,
+    Answerer,
+    Channel,
     Interrupt,
-    PermissionAnswer,
     QuestionAnswer,
-    QuestionDismissed,
-    Verdict,
     check_fits,
+    moment,
     read_answer,
+    resolution_of,
 )
-from opencode_a2a_server.domain.message import DataPart, Json, Message
-from opencode_a2a_server.domain.task import Task
-from opencode_a2a_server.domain.updates import MessageReceived
+from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.replies import Reply, named_requests, read_replies
+from opencode_a2a_server.domain.task import Settled, Task
+from opencode_a2a_server.domain.updates import AnswerGiven, MessageReceived
 
 
 @frozen
 class AnswerInterrupt:
     """
-    Answer a permission or a question. The answer counts when the runtime shows its effect.
+    Answer permissions and questions, whichever way the answers come.
+
+    The first answer wins. The same one again is the same result, another one is refused with who gave the first and
+    when. An answer is accepted when it is journaled: from then on the turn tells it to the runtime until its effect
+    shows, also after a restart. Who gives it waits a moment to hear whether the runtime took it.
 
     Raises:
         AmbiguousAnswer: The text does not clearly answer; nothing was answered.
         AnswerDoesNotFit: The answer is of the wrong kind, or for nothing this task waits for.
         AlreadyAnswered: Another answer came first.
+        InterruptNotFound: This principal has no such interrupt, or it ended longer ago than `tombstones`.
+        InterruptExpired: It is over, and no person answered it.
 
     """
 
-    agent: Agent
+    journal: Journal
+    interrupts: Interrupts
     turns: RunTurns
+    clock: Clock
+    audit: Audit
+    tombstones: float = 600.0
+    """Seconds after its end for which an interrupt is found by its id alone."""
 
     async def by_message(self, log: TaskLog, principal: Principal, message: Message) -> None:
-        """Answer with a message: a data part names the interrupt and the answer, plain text answers the oldest."""
-        if (data := _answer_data(message)) is None:
-            interrupt = next(iter(log.task.pending.values()))
-            answer = read_answer(interrupt, message.text)
-        else:
-            answer = _read_reply(data)
-            found = _find(log.task, _request(data), answer)
-            if found is None:
-                return
-            interrupt = found
-        check_fits(interrupt, answer)
-        log.append([MessageReceived(message)])
-        await self(log, principal, interrupt, answer)
+        """Answer with a message: data names the interrupts and the answers, plain text answers what is shown."""
+        replies = read_replies(message)
+        if not replies:
+            shown = next(iter(log.task.pending.values()))
+            replies = [Reply(shown.id, read_answer(shown, message.text), Channel.MESSAGE)]
+        await self._give(log, principal, replies, message)
 
-    async def by_request(self, log: TaskLog, principal: Principal, request: RequestId, answer: Answer) -> None:
+    async def __call__(
+        self,
+        log: TaskLog,
+        principal: Principal,
+        request: RequestId,
+        answer: Answer,
+        channel: Channel = Channel.CALLBACK,
+    ) -> None:
+        """Answer this interrupt of the task."""
+        await self._give(log, principal, [Reply(request, answer, channel)])
+
+    async def by_request(self, principal: Principal, request: RequestId, answer: Answer) -> None:
         """Answer what has this id."""
-        interrupt = _find(log.task, request, answer)
-        if interrupt is not None:
-            await self(log, principal, interrupt, answer)
+        if self.turns.draining:
+            raise Draining("the service is about to stop; try again in a moment")
+        await self(await self._find(principal, request), principal, request, answer)
 
-    async def __call__(self, log: TaskLog, principal: Principal, interrupt: Interrupt, answer: Answer) -> None:
-        """Answer this interrupt of the task. The same answer again is the same result."""
-        check_fits(interrupt, answer)
-        session = log.task.session
-        if session is None:  # pragma: no cover - an interrupt is raised by a turn, and a turn has a session
-            raise AnswerDoesNotFit(f"task {log.task.id} has no session")
-        async with self.turns.answering(log.task.id, interrupt.id) as job:
-            if _is_answered(log.task, job, interrupt.id, answer):
-                return
-            if job is not None and job.turn is not None:
-                job.turn.answering(interrupt.id, principal, resolution_of(answer))
+    async def _find(self, principal: Principal, request: RequestId) -> TaskLog:
+        unknown = InterruptNotFound(f"there is no interrupt {request}")
+        found = await self.interrupts.find(principal, request)
+        if found is None or (found.ended_at is not None and found.ended_at + self.tombstones < self.clock.now()):
+            raise unknown
+        try:
+            log = await self.journal.open(found.task_id)
+        except TaskNotFound:
+            raise unknown from None
+        if log.task.principal != principal:  # pragma: no cover - the register has each under its own principal
+            raise unknown
+        return log
+
+    async def _give(
+        self, log: TaskLog, principal: Principal, replies: Sequence[Reply], message: Message | None = None
+    ) -> None:
+        """Journal the answers, all or none, together with the message they came in; then see them taken."""
+        task, now = log.task, self.clock.now()
+        given: dict[RequestId, AnswerGiven] = {}
+        requests = [reply.request or next(iter(task.pending), RequestId("")) for reply in replies]
+        for request, reply in zip(requests, replies, strict=True):
+            by = Answerer(reply.channel, principal)
             try:
-                taken = await self.agent.answer(session, interrupt, answer)
-            finally:
-                if job is not None:
-                    job.doubt()  # the effect counts, and may go unheard
-            if not taken:
-                raise AlreadyAnswered(f"{interrupt.id} is no longer waiting for an answer")
-            if job is not None:
-                job.given[interrupt.id] = Given(answer, principal)
+                interrupt = _to_answer(task, request, reply.answer)
+            except Refusal as refusal:
+                await self.audit.record(audit_interrupts.refused(task, request, by, now, refusal))
+                raise
+            if interrupt is not None:
+                given[request] = AnswerGiven(interrupt, reply.answer, by, now)
+        if given:
+            log.append([*([] if message is None else [MessageReceived(message)]), *given.values()])
+        outcomes = self._hand_over(task, requests, given)
+        await log.durable()
+        for update in given.values():
+            await self.audit.record(audit_interrupts.given(task, update))
+        for outcome in outcomes:
+            await self._see_taken(outcome)
+
+    def _hand_over(
+        self, task: Task, requests: Sequence[RequestId], given: Mapping[RequestId, AnswerGiven]
+    ) -> Sequence[Outcome]:
+        """Let the turn have the answers; gives what is to become of all that were asked for. Without a turn: nothing."""
+        job = self.turns.job(task.id)
+        if job is None:
+            return ()  # whoever takes the turn up finds them in the journal
+        for update in given.values():
+            job.give(update)
+        return [outcome for request in requests if (outcome := job.outcome(request)) is not None]
+
+    async def _see_taken(self, outcome: Outcome) -> None:
+        """Wait until the runtime has taken an answer, or for a moment; one that it does not take does not count."""
+        with suppress(TimeoutError):
+            refusal = await self.clock.within(self.turns.pace.answer, asyncio.shield(outcome))
+            if refusal is not None:
+                raise refusal
 
 
 def names_interrupt(task: Task, message: Message) -> bool:
     """Say whether the message answers an interrupt this task has or had, and says which."""
-    request = _request(_answer_data(message))
-    return request in task.pending or request in task.resolved
+    return any(request in task.pending or request in task.resolved for request in named_requests(message))
 
 
-def _answer_data(message: Message) -> Json:
-    return next((part.data for part in message.parts if isinstance(part, DataPart)), None)
+def _to_answer(task: Task, request: RequestId, answer: Answer) -> Interrupt | None:
+    """
+    Give the interrupt that waits for this answer; None if it has exactly this one.
 
+    Raises:
+        Refusal: It has another one, the answer does not fit it, or it does not wait for any.
 
-def _request(data: Json) -> RequestId | None:
-    named = data.get("request_id") if isinstance(data, Mapping) else None
-    return RequestId(str(named)) if named else None
-
-
-def _find(task: Task, request: RequestId | None, answer: Answer) -> Interrupt | None:
-    """Give the interrupt that waits for this answer, the oldest if none is named; None if it has exactly this one."""
-    request = request or next(iter(task.pending), RequestId(""))
+    """
+    if (given := task.given.get(request)) is not None:
+        if given.answer == answer:
+            return None
+        check_fits(given.interrupt, answer)
+        raise _answered(request, given.at, given.by, f"{resolution_of(given.answer)}; its effect is awaited")
     if (interrupt := task.pending.get(request)) is not None:
+        check_fits(interrupt, answer)
+        if task.canceling:
+            raise TaskIsBusy(f"task {task.id} is being canceled")
         return interrupt
-    if _is_answered(task, None, request, answer):
+    if (settled := task.resolved.get(request)) is not None:
+        _compare(settled, answer)
         return None
+    if task.state.terminal:
+        raise InterruptExpired(f"{request} is over: task {task.id} is {task.state.value}")
     raise AnswerDoesNotFit(f"this task does not wait for {request}")
 
 
-def _is_answered(task: Task, job: Job | None, request: RequestId, answer: Answer) -> bool:
-    """
-    Say whether exactly this answer was given before.
-
-    Raises:
-        AlreadyAnswered: Another one was.
-
-    """
-    given = job.given.get(request) if job is not None else None
-    resolved = task.resolved.get(request)
-    if given is None and resolved is None:
-        return False
-    if given is not None and given.answer == answer:
-        return True
-    says_all = not isinstance(answer, QuestionAnswer)  # of a question, a resolution does not tell the answers
-    if resolved is not None and says_all and resolved.resolution == resolution_of(answer):
-        return True
-    by = given.by if given is not None else resolved.by if resolved is not None else None
-    who = f" by {by}" if by else ""
-    what = resolved.resolution if resolved is not None else "its effect is awaited"
-    raise AlreadyAnswered(f"{request} was answered before{who}: {what}")
+def _compare(settled: Settled, answer: Answer) -> None:
+    """Refuse an answer unless the interrupt ended so."""
+    if settled.answer == answer:
+        return
+    says_all = settled.answer is None and not isinstance(answer, QuestionAnswer)  # "replied" does not tell the answers
+    if says_all and settled.resolution == resolution_of(answer):
+        return
+    if settled.resolution == WITHDRAWN:
+        raise InterruptExpired(f"{settled.request} was withdrawn at {moment(settled.at)}")
+    if settled.channel is Channel.DEADLINE:
+        who = settled.answerer
+        raise InterruptExpired(f"{settled.request} was ended at {moment(settled.at)} by {who}: {settled.resolution}")
+    raise _answered(settled.request, settled.at, settled.answerer, settled.resolution)
 
 
-def resolution_of(answer: Answer) -> str:
-    """Give the word for an interrupt that was answered so."""
-    match answer:
-        case PermissionAnswer(verdict):
-            return verdict.value
-        case QuestionAnswer():
-            return "replied"
-        case QuestionDismissed():  # pragma: no branch - the last kind
-            return "rejected"
-
-
-def _read_reply(data: Json) -> Answer:
-    """
-    Read `{"request_id", "reply", "message"?}`, `{"request_id", "answers"}` or `{"request_id", "reject": true}`.
-
-    The names are those of the `a2a.interrupt.*` methods; `request_id` may be left out if one interrupt waits.
-    """
-    if not isinstance(data, Mapping):
-        raise AmbiguousAnswer("the data part must be an object with reply, answers or reject")
-    reply, answers = data.get("reply"), data.get("answers")
-    if data.get("reject") is True:
-        return QuestionDismissed()
-    if isinstance(answers, (list, tuple)):
-        return QuestionAnswer(tuple(_labels(labels) for labels in answers))
-    verdicts = {verdict.value: verdict for verdict in Verdict}
-    if isinstance(reply, str) and reply.lower() in verdicts:
-        return PermissionAnswer(verdicts[reply.lower()], str(data.get("message") or ""))
-    raise AmbiguousAnswer("the data part needs reply (once, always, reject), answers (a list of lists) or reject: true")
-
-
-def _labels(labels: Json) -> tuple[str, ...]:
-    if isinstance(labels, str):
-        return (labels,)
-    if isinstance(labels, (list, tuple)):
-        return tuple(str(label) for label in labels)
-    raise AmbiguousAnswer("answers must be a list of lists of labels")
+def _answered(request: RequestId, at: float, by: Answerer | None, what: str) -> AlreadyAnswered:
+    who = "" if by is None else f" by {by}"
+    return AlreadyAnswered(f"{request} was answered at {moment(at)}{who}: {what}")

@@ -2,115 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing
+from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
-from opencode_a2a_server.app.ports.journal import TaskLog
+from opencode_a2a_server.app.usecases.job import Job, Pace, keep
+from opencode_a2a_server.app.usecases.tend_inbox import TendInbox
 from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.events import Event, Failure, Gap
-from opencode_a2a_server.domain.ids import Principal, RequestId
-from opencode_a2a_server.domain.interrupt import Answer
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
 from opencode_a2a_server.domain.updates import StatusChanged, TurnStarted, Update
 
 _log = logging.getLogger(__name__)
-
-
-@frozen
-class Pace:
-    """How patient a job is, in seconds."""
-
-    settle: float = 0.5
-    """From a doubt to the question: a late event settles most doubts by itself."""
-    first_look: float = 2.0
-    """Silence after a prompt before it is looked after: one that was lost says nothing."""
-    quiet: float = 10.0
-    """Silence of a turn before it is looked after."""
-    waiting: float = 60.0
-    """The same while somebody's answer is awaited."""
-    retry: float = 1.0
-    """Between tries to reach the runtime; doubles up to `retry_most`."""
-    retry_most: float = 15.0
-    unreachable: float = 120.0
-    """Without any contact, before the turn is given up."""
-    abort: float = 5.0
-    """For an abort to show its effect, before it is sent again."""
-    changes: float = 10.0
-    """For the runtime to say which files a turn has changed, before the turn ends without that."""
-    abort_tries: int = 3
-    """Aborts sent before the task is canceled whatever the runtime does."""
-
-
-@frozen
-class Given:
-    """An answer on its way, and whose it is."""
-
-    answer: Answer
-    by: Principal
-
-
-@define(eq=False)
-class Job:
-    """One task's turn, and how others reach it."""
-
-    log: TaskLog
-    turn: Turn | None = None
-    hearing: Hearing | None = None
-    canceled: asyncio.Event = field(factory=asyncio.Event)
-    given: dict[RequestId, Given] = field(factory=dict)
-
-    @property
-    def waits(self) -> bool:
-        """Whether it goes on only when somebody answers."""
-        return self.turn is not None and bool(self.turn.pending)
-
-    def cancel(self) -> None:
-        """Stop it: at once if it has not begun, else by way of the runtime."""
-        if self.log.task.state.terminal:
-            return
-        if self.turn is None:
-            self.log.append([StatusChanged(TaskState.CANCELED)])
-        self.canceled.set()
-        if self.turn is not None and self.hearing is not None:
-            self.turn.cancel()
-            self.hearing.wake()
-
-    def doubt(self) -> None:
-        """Have the runtime asked soon what it shows."""
-        if self.turn is not None and self.turn.outcome is None and self.hearing is not None:
-            self.turn.doubtful = True
-            self.hearing.wake()
-
-
-Revise = Callable[[Sequence[Update]], Sequence[Update]]
-
-
-async def keep(
-    log: TaskLog, updates: Sequence[Update], clock: Clock, pause: float, revise: Revise | None = None
-) -> None:
-    """
-    Append to a task's journal, however long the store takes until it has room; nothing once the task has ended.
-
-    `revise` says what the updates become at the moment they are appended.
-    """
-    while not log.task.state.terminal:
-        try:
-            log.append(updates if revise is None else revise(updates))
-        except JournalUnavailable as full:
-            _log.warning("task %s waits for the store: %s", log.task.id, full)
-            await clock.sleep(pause)
-        else:
-            return
 
 
 @define(eq=False)
@@ -133,9 +45,11 @@ class FollowTurn:
     turn: Turn
     session: Session
     hearing: Hearing
+    audit: Audit
     patch_most: int = 0
     """Bytes that a patch of what the turn changed may have; 0 if changes are not told."""
 
+    _inbox: TendInbox = field(init=False)
     _contact: float = field(default=0.0, init=False)
     """When the runtime last said or showed anything."""
     _deadline: float | None = field(default=None, init=False)
@@ -145,19 +59,28 @@ class FollowTurn:
     _aborts: int = field(default=0, init=False)
     _aborted_at: float = field(default=0.0, init=False)
 
+    @_inbox.default
+    def _tended(self) -> TendInbox:
+        return TendInbox(self.agent, self.clock, self.pace, self.job, self.turn, self.session, self.audit)
+
     async def __call__(self) -> None:
         """Follow the turn to its end."""
         self._contact = self._now()
         self._quiet = self.pace.first_look
         if (seconds := self.turn.limits.seconds) is not None:
             self._deadline = self._now() + seconds
-        while self.turn.outcome is None:
-            await self._advance()
+        try:
+            while self.turn.outcome is None:
+                await self._advance()
+        finally:
+            self._inbox.close()
 
     async def _advance(self) -> None:
         if self.job.canceled.is_set() and self._abort_is_due():
             await self._abort()
             return
+        if self._inbox.busy:
+            await self._inbox()
         events = await self._hear()
         if events is not None:
             await self._take(events)
@@ -175,7 +98,7 @@ class FollowTurn:
         """Give what is heard, None when patience ends. A person's time to answer is not the turn's."""
         began, waits = self._now(), self.job.waits
         try:
-            return await self.clock.within(self._patience(), self.hearing.next())
+            return await self.clock.within(self._inbox.within(self._patience()), self.hearing.next())
         except TimeoutError:
             return None
         finally:
@@ -202,8 +125,10 @@ class FollowTurn:
     async def _tell(self, events: Sequence[Event]) -> None:
         """Journal what comes of events. A store without room holds up the turn: what it says meanwhile is kept."""
         self._contact = self._now()
+        self.turn.now = self.clock.now()
         if updates := self.turn.receive_all(events):
             await self._keep(updates)
+            await self._inbox.note(updates)
 
     async def _keep(self, updates: Sequence[Update]) -> None:
         if updates and self.turn.outcome is not None and self.turn.changed and self.patch_most:
@@ -241,7 +166,7 @@ class FollowTurn:
     def _passed(self) -> str:
         if self._deadline is not None and self._now() > self._deadline:
             return f"the turn passed its limit of {self.turn.limits.seconds:g} seconds"
-        return self.turn.breach
+        return self._inbox.stuck or self.turn.breach
 
     async def _ask(self) -> None:
         """Ask the runtime what it shows; one that neither answers nor says anything for too long ends the turn."""
@@ -255,6 +180,7 @@ class FollowTurn:
             return
         self._faults = 0
         await self._tell((seen,))
+        self._inbox.see(seen)
 
     def _abort_is_due(self) -> bool:
         return self._aborts == 0 or self._now() - self._aborted_at >= self.pace.abort
@@ -284,4 +210,4 @@ class FollowTurn:
             _log.warning("session %s could not be aborted: %s", self.session.id, refusal)
 
 
-__all__ = ["FollowTurn", "Given", "Job", "Pace", "keep"]
+__all__ = ["FollowTurn"]

@@ -13,16 +13,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Self, TypeVar
 
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt
+from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
-from opencode_a2a_server.app.usecases.follow_turn import FollowTurn, Job, Pace, keep
+from opencode_a2a_server.app.usecases.follow_turn import FollowTurn
+from opencode_a2a_server.app.usecases.job import Job, Pace, keep
 from opencode_a2a_server.app.usecases.refer import with_references
 from opencode_a2a_server.domain.errors import (
     AgentFault,
@@ -34,10 +36,11 @@ from opencode_a2a_server.domain.errors import (
     UnsupportedOperation,
 )
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
-from opencode_a2a_server.domain.ids import MessageId, RequestId, TaskId
+from opencode_a2a_server.domain.ids import MessageId, TaskId
 from opencode_a2a_server.domain.message import Message, TextPart
 from opencode_a2a_server.domain.session import PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.terms import Terms
 from opencode_a2a_server.domain.turn import Limits, Turn
 from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, TurnStarted, Update
 
@@ -61,6 +64,8 @@ class RunTurns:
     journal: Journal
     bind: BindSession
     clock: Clock
+    audit: Audit
+    terms: Terms = field(factory=Terms)
     options: PromptOptions = field(factory=PromptOptions)
     limits: Limits = field(factory=Limits)
     pace: Pace = field(factory=Pace)
@@ -146,14 +151,9 @@ class RunTurns:
         job.cancel()
         return True
 
-    def answering(self, task_id: TaskId, request: RequestId) -> AbstractAsyncContextManager[Job | None]:
-        """Be the only one who answers this, for a while; gives the job that waits for the answer."""
-        return self._answering(task_id, request)
-
-    @asynccontextmanager
-    async def _answering(self, task_id: TaskId, request: RequestId) -> AsyncIterator[Job | None]:
-        async with self._alone(("answer", task_id, request)):
-            yield self._jobs.get(task_id)
+    def job(self, task_id: TaskId) -> Job | None:
+        """Give the job of a task, if there is one."""
+        return self._jobs.get(task_id)
 
     # Jobs
 
@@ -272,8 +272,10 @@ class RunTurns:
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
 
     def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
-        job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits)
-        return FollowTurn(self.agent, self.clock, self.pace, job, job.turn, session, hearing, self.patch_most)
+        job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits, self.terms)
+        return FollowTurn(
+            self.agent, self.clock, self.pace, job, job.turn, session, hearing, self.audit, self.patch_most
+        )
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
         task = job.log.task

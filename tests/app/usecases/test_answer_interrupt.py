@@ -12,6 +12,7 @@ from opencode_a2a_server.domain.errors import (
     AlreadyAnswered,
     AmbiguousAnswer,
     AnswerDoesNotFit,
+    InterruptNotFound,
     TaskIsBusy,
 )
 from opencode_a2a_server.domain.ids import RequestId
@@ -178,7 +179,7 @@ async def test_the_answer_stands_in_the_history(house: House) -> None:
 
 async def test_the_same_answer_at_the_same_time_is_the_same_result(house: House) -> None:
     task = await house.begin(_PERMISSION)
-    answers = [house.answer(house.log(task), ALICE, asked(task), _YES) for _ in range(2)]
+    answers = [house.answer(house.log(task), ALICE, asked(task).id, _YES) for _ in range(2)]
 
     await house.after(0, asyncio.gather(*answers))
 
@@ -189,8 +190,8 @@ async def test_the_same_answer_at_the_same_time_is_the_same_result(house: House)
 async def test_of_two_different_answers_at_the_same_time_the_first_wins(house: House) -> None:
     task = await house.begin(_PERMISSION)
     answers = [
-        house.answer(house.log(task), ALICE, asked(task), _YES),
-        house.answer(house.log(task), BOB, asked(task), _NO),
+        house.answer(house.log(task), ALICE, asked(task).id, _YES),
+        house.answer(house.log(task), BOB, asked(task).id, _NO),
     ]
 
     outcomes = await house.after(0, asyncio.gather(*answers, return_exceptions=True))
@@ -228,15 +229,15 @@ async def test_answers_to_a_question_that_has_its_answer_are_told_apart(house: H
     await house.clock.turn()
 
     with pytest.raises(AlreadyAnswered):
-        await house.answer.by_request(house.log(task), ALICE, request, QuestionAnswer((("M",),)))
+        await house.answer.by_request(ALICE, request, QuestionAnswer((("M",),)))
     with pytest.raises(AlreadyAnswered):
-        await house.answer.by_request(house.log(task), ALICE, request, QuestionDismissed())
+        await house.answer.by_request(ALICE, request, QuestionDismissed())
 
 
 async def test_an_interrupt_can_be_answered_by_its_id(house: House) -> None:
     task = await house.begin(_PERMISSION)
 
-    await house.answer.by_request(house.log(task), ALICE, asked(task).id, _YES)
+    await house.answer.by_request(ALICE, asked(task).id, _YES)
     await house.clock.turn()
 
     assert text_of(task) == "once"
@@ -248,7 +249,7 @@ async def test_the_same_answer_by_id_again_is_the_same_result(house: House) -> N
     await house.say(task, "yes")
     before = task.seq
 
-    await house.answer.by_request(house.log(task), BOB, request, _YES)
+    await house.answer.by_request(ALICE, request, _YES)
 
     assert task.seq == before
 
@@ -256,8 +257,9 @@ async def test_the_same_answer_by_id_again_is_the_same_result(house: House) -> N
 async def test_an_unknown_id_is_refused(house: House) -> None:
     task = await house.begin(_PERMISSION)
 
-    with pytest.raises(AnswerDoesNotFit):
-        await house.answer.by_request(house.log(task), ALICE, RequestId("unknown"), _YES)
+    assert task.pending
+    with pytest.raises(InterruptNotFound):
+        await house.answer.by_request(ALICE, RequestId("unknown"), _YES)
 
 
 async def test_text_for_a_task_at_work_is_no_answer(house: House) -> None:
@@ -268,25 +270,36 @@ async def test_text_for_a_task_at_work_is_no_answer(house: House) -> None:
         await house.accept(ALICE, house.message(text="yes", task=task))
 
 
-async def test_an_answer_that_does_not_get_through_can_be_given_again(house: House) -> None:
+async def test_an_answer_that_does_not_get_through_is_given_when_the_runtime_is_back(house: House) -> None:
     task = await house.begin(_PERMISSION)
     house.agent.cut_off()
-    with pytest.raises(AgentUnreachable):
-        await house.accept(ALICE, house.message(text="yes", task=task))
+    await house.say(task, "yes")
     house.agent.reach()
 
-    await house.say(task, "yes")
+    await house.clock.turn(5)
 
     assert text_of(task) == "once"
+
+
+async def test_an_answer_on_its_way_is_the_answer(house: House) -> None:
+    task = await house.begin(_PERMISSION)
+    request = asked(task).id
+    house.agent.cut_off()
+    await house.say(task, "yes")
+    seq = task.seq
+
+    await house.answer.by_request(ALICE, request, _YES)
+    with pytest.raises(AlreadyAnswered, match="its effect is awaited"):
+        await house.answer.by_request(ALICE, request, _NO)
+
+    assert task.seq == seq
 
 
 async def test_an_answer_that_got_through_although_it_failed_counts(house: House) -> None:
     task = await house.begin(_PERMISSION)
     house.agent.done_but["answer"] = AgentUnreachable("the connection broke off")
 
-    with pytest.raises(AgentUnreachable):
-        await house.accept(ALICE, house.message(text="yes", task=task))
-    await house.clock.turn()
+    await house.say(task, "yes")
 
     assert (text_of(task), task.state) == ("once", TaskState.COMPLETED)
 

@@ -23,6 +23,8 @@ from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Status, Task
 from opencode_a2a_server.domain.updates import (
+    AnswerDropped,
+    AnswerGiven,
     ArtifactTold,
     CancelRequested,
     Entry,
@@ -193,8 +195,10 @@ class Encoder:
         match update:
             case ArtifactTold():
                 return self._artifact(update, entry.seq)
-            case MessageReceived() | CancelRequested():
+            case MessageReceived() | CancelRequested() | AnswerGiven() | AnswerDropped():
                 return b""
+            case InterruptResolved(asked=False):
+                return b""  # a rule decided it: the task worked all the while
             case StatusChanged():
                 told = shared.usage(update.usage) | shared.progress(update.retry)
                 said = _Said(update.state, update.parts, told, shared.error(update.failure))

@@ -68,19 +68,30 @@ def progress(retry: int) -> Told:
 
 
 def asked(interrupt: Interrupt) -> Told:
-    """Tell that an interrupt waits for an answer."""
-    return {**_named(interrupt), "phase": "asked", "details": details(interrupt)}
+    """Tell that an interrupt waits for an answer, and how long."""
+    return {**_named(interrupt), "phase": "asked", "details": details(interrupt), **due(interrupt)}
+
+
+def due(interrupt: Interrupt) -> Told:
+    """Tell when the answer is no longer waited for (seconds since the epoch), and what is done then."""
+    if interrupt.deadline is None:
+        return {}
+    return {"expires_at": interrupt.deadline.at, "default_action": interrupt.deadline.action.value}
 
 
 def resolved(update: InterruptResolved, interrupt: Interrupt | None) -> Told:
-    """Tell that an interrupt is gone; who answered stays between them and us."""
+    """Tell that an interrupt is gone; which client answered stays between them and us."""
     named = {"request_id": update.request} if interrupt is None else _named(interrupt)
-    return {**named, "phase": "resolved", "resolution": update.resolution}
+    told = {**named, "phase": "resolved", "resolution": update.resolution}
+    if update.channel is None:
+        return told
+    who = update.channel.value if update.by is None else "client"
+    return {**told, "by": who, **({"reason": update.reason} if update.reason else {})}
 
 
 def asking(interrupt: Interrupt) -> tuple[Part, ...]:
     """Ask a person, and a program: readable text, and the same as data with the id that an answer names."""
-    told = {**_named(interrupt), "session_id": interrupt.session, **details(interrupt)}
+    told = {**_named(interrupt), "session_id": interrupt.session, **details(interrupt), **due(interrupt)}
     return (TextPart(interrupt.prompt), DataPart(told, "application/json"))
 
 
@@ -109,8 +120,7 @@ def details(interrupt: Interrupt) -> Told:
 
 
 def _named(interrupt: Interrupt) -> Told:
-    kind = "permission" if isinstance(interrupt, Permission) else "question"
-    return {"request_id": interrupt.id, "type": kind}
+    return {"request_id": interrupt.id, "type": interrupt.kind.value}
 
 
 def _inquiry(inquiry: Inquiry) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from . import push_statements, statements
+from . import interrupt_statements, push_statements, statements
 from .statements import Statement, binding_row, owner_row, snapshot_row, standing_row
 from .storage import Batch
 
@@ -28,6 +28,10 @@ def changes(batch: Batch) -> Iterator[Change]:
         else:
             yield statements.OWN, owner_row(ownership)
     yield from _push(batch)
+    for registration in batch.interrupts.values():
+        yield interrupt_statements.REGISTER, interrupt_statements.row(registration)
+    if batch.forgotten is not None:
+        yield interrupt_statements.FORGET, {"before": batch.forgotten}
 
 
 def _push(batch: Batch) -> Iterator[Change]:

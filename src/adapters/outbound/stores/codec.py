@@ -23,12 +23,27 @@ from attrs import define, field
 from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, JournalUnavailable
 from opencode_a2a_server.domain.events import Failure
 from opencode_a2a_server.domain.ids import ArtifactId
-from opencode_a2a_server.domain.interrupt import Inquiry, Option, Permission, Question
+from opencode_a2a_server.domain.interrupt import (
+    Action,
+    Answerer,
+    Channel,
+    Deadline,
+    Inquiry,
+    Option,
+    Permission,
+    PermissionAnswer,
+    Question,
+    QuestionAnswer,
+    QuestionDismissed,
+    Verdict,
+)
 from opencode_a2a_server.domain.message import DataPart, Message, Part, RawPart, Role, TextPart, UrlPart
 from opencode_a2a_server.domain.session import ModelChoice, Session, Wishes
 from opencode_a2a_server.domain.state import TaskState
-from opencode_a2a_server.domain.task import Artifact, Status, Task
+from opencode_a2a_server.domain.task import Artifact, Settled, Status, Task
 from opencode_a2a_server.domain.updates import (
+    AnswerDropped,
+    AnswerGiven,
     ArtifactTold,
     BlockKind,
     CancelRequested,
@@ -66,16 +81,25 @@ _MESSAGE = record(
     wishes=record(Wishes, model=Perhaps(record(ModelChoice))),
 )
 _INQUIRY = record(Inquiry, options=Each(record(Option)))
+_DEADLINE = Perhaps(record(Deadline, action=Choice(Action)))
 _INTERRUPT = tagged(
-    permission=record(Permission, patterns=Each(_PLAIN), always=Each(_PLAIN)),
-    question=record(Question, inquiries=Each(_INQUIRY)),
+    permission=record(Permission, patterns=Each(_PLAIN), always=Each(_PLAIN), deadline=_DEADLINE),
+    question=record(Question, inquiries=Each(_INQUIRY), deadline=_DEADLINE),
 )
+_ANSWER = tagged(
+    verdict=record(PermissionAnswer, verdict=Choice(Verdict)),
+    answers=record(QuestionAnswer, answers=Each(Each(_PLAIN))),
+    dismissed=record(QuestionDismissed),
+)
+_CHANNEL = Choice(Channel)
+_GIVEN = record(AnswerGiven, interrupt=_INTERRUPT, answer=_ANSWER, by=record(Answerer, channel=_CHANNEL))
 _SESSION = record(Session)
 _USAGE = Perhaps(record(Usage))
 _FAILURE = Perhaps(record(Failure))
 _STATE = Choice(TaskState)
 _KIND = Choice(BlockKind)
-_RESOLVED = record(InterruptResolved, shown=Perhaps(_INTERRUPT))
+_RESOLVED = record(InterruptResolved, shown=Perhaps(_INTERRUPT), channel=Perhaps(_CHANNEL))
+_SETTLED = record(Settled, channel=Perhaps(_CHANNEL), answer=Perhaps(_ANSWER))
 
 _UPDATE = tagged(
     submitted=record(TaskSubmitted, message=_MESSAGE),
@@ -83,6 +107,8 @@ _UPDATE = tagged(
     turn=record(TurnStarted, session=_SESSION),
     status=record(StatusChanged, state=_STATE, parts=_PARTS, usage=_USAGE, failure=_FAILURE),
     raised=record(InterruptRaised, interrupt=_INTERRUPT, shown=Perhaps(_INTERRUPT)),
+    given=_GIVEN,
+    dropped=record(AnswerDropped),
     resolved=_RESOLVED,
     artifact=record(ArtifactTold, kind=_KIND, parts=_PARTS),
     cancel=record(CancelRequested),
@@ -96,7 +122,8 @@ _TASK = record(
     usage=_USAGE,
     failure=_FAILURE,
     pending=ById(_INTERRUPT, key="id"),
-    resolved=ById(_RESOLVED, key="request"),
+    given=ById(_GIVEN, key="request"),
+    resolved=ById(_SETTLED, key="request"),
     accepts=Each(_PLAIN),
 )
 

@@ -24,7 +24,8 @@ from opencode_a2a_server.domain.updates import (
 )
 
 from .codec import Bodies, check_text, dump_task, load_task
-from .storage import Head, Line, Row, Snapshot, Standing, Stored
+from .interrupts import registrations
+from .storage import Head, Line, Registration, Row, Snapshot, Standing, Stored
 from .tail import Tail
 from .writer import Writer
 
@@ -98,15 +99,18 @@ class LiveLog:
         bodies, size = self._draft(updates)
         at, head, seq = self._writer.clock.now(), self._head, before
         rows: list[Row] = []
+        registered: list[Registration] = []
         for update, body in zip(updates, bodies, strict=True):
             seq = Seq(seq + 1)
             entry = Entry(seq, at, update)
+            if type(update) is not TextAppended:
+                registered += registrations(task, update, at)
             task.apply(entry)
             self._tail.add(entry, len(body))
             rows.append((head, seq, at, body))
         self._fresh += size
         standing = self._standing() if task.status.seq > before else None
-        self._writer.put(self, rows, size, standing)
+        self._writer.put(self, rows, size, standing, registered)
         return seq
 
     async def durable(self, seq: Seq | None = None) -> None:
@@ -275,6 +279,8 @@ def _next_state(state: TaskState, update: Update) -> TaskState:
     match update:
         case StatusChanged():
             return step(state, update.state)
+        case InterruptResolved(asked=False):
+            return state
         case TurnStarted() | InterruptResolved():
             return step(state, TaskState.WORKING)
         case InterruptRaised():

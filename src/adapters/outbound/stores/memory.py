@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from attrs import define, evolve, field
 
+from opencode_a2a_server.app.ports.interrupts import Registered
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, RequestId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .order import Order
-from .storage import READ_ENTRIES, Batch, Head, Line, Standing, Stored, fitting
+from .storage import READ_ENTRIES, Batch, Head, Line, Registration, Standing, Stored, fitting
 
 
 @define(repr=False)
@@ -31,6 +32,8 @@ class MemoryStorage:
     _bindings: dict[tuple[Principal, ContextId], Binding] = field(factory=dict, init=False)
     _owners: dict[SessionId, Ownership] = field(factory=dict, init=False)
     _push: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict, init=False)
+
+    _interrupts: dict[tuple[Principal, RequestId], Registration] = field(factory=dict, init=False)
 
     async def write(self, batch: Batch) -> None:
         """Keep it."""
@@ -52,6 +55,10 @@ class MemoryStorage:
             else:
                 self._owners[session_id] = ownership
         self._write_push(batch)
+        self._interrupts |= batch.interrupts
+        if (before := batch.forgotten) is not None:
+            known = self._interrupts.items()
+            self._interrupts = {key: one for key, one in known if one.ended_at is None or one.ended_at >= before}
 
     def _write_push(self, batch: Batch) -> None:
         for push_key, outbox in batch.push.items():
@@ -86,6 +93,16 @@ class MemoryStorage:
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Give whom they belong to."""
         return [self._owners[session_id] for session_id in sessions if session_id in self._owners]
+
+    async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
+        """Look one up."""
+        found = self._interrupts.get((principal, request))
+        return None if found is None else Registered(found.task_id, found.ended_at)
+
+    async def waiting(self, principal: Principal) -> Sequence[TaskId]:
+        """Name their tasks."""
+        own = (one for one in self._interrupts.values() if one.principal == principal and one.ended_at is None)
+        return list(dict.fromkeys(one.task_id for one in own))
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Give those of a task."""

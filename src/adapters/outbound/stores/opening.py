@@ -13,12 +13,14 @@ from sqlalchemy.exc import ArgumentError
 
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
 
 from .bindings import StoredBindings
 from .errors import StoreUnusable
+from .interrupts import StoredInterrupts
 from .journal import LiveJournal
 from .memory import MemoryStorage
 from .owners import StoredOwners
@@ -39,6 +41,7 @@ class Stores:
     bindings: Bindings
     owners: Owners
     push_configs: PushConfigs
+    interrupts: Interrupts
 
 
 @asynccontextmanager
@@ -57,7 +60,13 @@ async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None
     try:
         writer = Writer(storage, clock, pace or Pace())
         async with LiveJournal(writer) as journal:
-            yield Stores(journal, StoredBindings(writer), StoredOwners(writer), StoredPushConfigs(writer))
+            yield Stores(
+                journal,
+                StoredBindings(writer),
+                StoredOwners(writer),
+                StoredPushConfigs(writer),
+                StoredInterrupts(writer),
+            )
     finally:
         with anyio.CancelScope(shield=True):
             await storage.close()

@@ -14,13 +14,14 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import define
 
+from opencode_a2a_server.app.ports.interrupts import Registered
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, RequestId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Session
 from opencode_a2a_server.domain.state import TaskState
 
-from . import listing, push_statements, statements
+from . import interrupt_statements, listing, push_statements, statements
 from .statements import Statement, place, snapshot_of
 from .storage import Head, Line, Standing, Stored, fitting
 from .tables import SEQ_BITS
@@ -95,6 +96,17 @@ class SqlReads(ABC):
         async with self._reading() as link:
             rows = await link.run(self._owners, {"sessions": json.dumps(sessions)})
         return [Ownership(SessionId(name), Principal(principal), until) for name, principal, until in rows]
+
+    async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
+        """Look one up, by the primary key."""
+        async with self._reading() as link:
+            rows = await link.run(interrupt_statements.FIND, {"whose": principal, "which": request})
+        return Registered(TaskId(rows[0][0]), rows[0][1]) if rows else None
+
+    async def waiting(self, principal: Principal) -> Sequence[TaskId]:
+        """Name their tasks, by an index which has no others."""
+        async with self._reading() as link:
+            return [TaskId(name) for (name,) in await link.run(interrupt_statements.WAITING, {"whose": principal})]
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Give those of a task."""

@@ -12,8 +12,9 @@ from typing import Protocol, TypeAlias
 
 from attrs import define, field, frozen
 
+from opencode_a2a_server.app.ports.interrupts import Registered
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, RequestId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Ownership
 from opencode_a2a_server.domain.state import TaskState
@@ -61,6 +62,16 @@ Line: TypeAlias = tuple[Seq, float, bytes]
 """A row as it is read."""
 
 
+@frozen
+class Registration:
+    """An interrupt's place in the register."""
+
+    principal: Principal
+    request: RequestId
+    task_id: TaskId
+    ended_at: float | None = None
+
+
 @define(repr=False)
 class Batch:
     """What is written in one transaction."""
@@ -77,6 +88,9 @@ class Batch:
     """Configurations to keep, and None for those to forget."""
     marks: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict)
     """How far configurations have come, written after `push`; for those that are there."""
+    interrupts: dict[tuple[Principal, RequestId], Registration] = field(factory=dict)
+    forgotten: float | None = None
+    """Interrupts which ended before this moment are to be forgotten."""
 
 
 @frozen
@@ -124,6 +138,14 @@ class Storage(Protocol):
 
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Give whom these sessions belong to, or belonged: of those which are or were somebody's."""
+        ...
+
+    async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
+        """Look an interrupt up, None if there is none."""
+        ...
+
+    async def waiting(self, principal: Principal) -> Sequence[TaskId]:
+        """Name the tasks with interrupts that have not ended, each once."""
         ...
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:

@@ -101,6 +101,24 @@ SESSION_OWNERS = Table(
     sqlite_with_rowid=False,
 )
 """Whom the runtime's sessions belong to; `until` is that of a claim."""
+INTERRUPTS = Table(
+    "interrupts",
+    METADATA,
+    Column("principal", String, primary_key=True),
+    Column("request_id", String, primary_key=True),
+    Column("task_id", String, nullable=False),
+    Column("ended_at", Double),
+    sqlite_with_rowid=False,
+)
+"""Which task an interrupt is of: whoever answers may know nothing but its id. Written with the journal's rows."""
+
+WAITING = Index(
+    "ix_interrupts_waiting",
+    INTERRUPTS.c.principal,
+    sqlite_where=text("ended_at IS NULL"),
+    postgresql_where=text("ended_at IS NULL"),
+)
+ENDED = Index("ix_interrupts_ended", INTERRUPTS.c.ended_at)
 
 PUSH_CONFIGS = Table(
     "push_configs",

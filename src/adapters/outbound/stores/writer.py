@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from opencode_a2a_server.domain.ids import PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Ownership
 
-from .storage import Batch, Row, Standing, Storage
+from .storage import Batch, Registration, Row, Standing, Storage
 
 _log = logging.getLogger(__name__)
 
@@ -119,10 +119,17 @@ class Writer:
             raise JournalUnavailable(f"{self._backlog} bytes wait to be written, no more are taken: {reason}")
         return size
 
-    def put(
-        self, told: Settled, rows: Sequence[Row], size: int, standing: Standing | None, *, begun: bool = False
+    def put(  # noqa: PLR0913 - what goes together
+        self,
+        told: Settled,
+        rows: Sequence[Row],
+        size: int,
+        standing: Standing | None,
+        registered: Iterable[Registration] = (),
+        *,
+        begun: bool = False,
     ) -> None:
-        """Have rows of one task written together, with its standing if it changed."""
+        """Have rows of one task written together, with its standing if it changed and its interrupts that did."""
         if standing is not None and standing.snapshot is not None:
             size += len(standing.snapshot.body)
         group = self._gathering(size)
@@ -133,6 +140,8 @@ class Writer:
             group.batch.begun.append(head)
         if standing is not None:
             group.batch.standings[head] = standing.over(group.batch.standings.get(head))
+        for one in registered:
+            group.batch.interrupts[one.principal, one.request] = one
         if group.full:
             self.hurry()
 
@@ -156,6 +165,12 @@ class Writer:
         """Have it written how far a push configuration has come; gives the number to wait for."""
         group = self._gathering(self.admit(0, 1))
         group.batch.marks[outbox.config.task_id, outbox.config.id] = outbox
+        return group.number
+
+    def forget_interrupts(self, before: float) -> int:
+        """Have interrupts forgotten which ended before a moment; gives the number to wait for."""
+        group = self._gathering(self.admit(0, 1))
+        group.batch.forgotten = before
         return group.number
 
     def hurry(self) -> None:
