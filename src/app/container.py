@@ -443,8 +443,6 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
 async def check(settings: Settings) -> list[str]:
     """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
     problems = list(_problems(settings))
-    problems = [] if settings.auth.bearer_token else ["A2A_BEARER_TOKEN: required"]
-    problems += missing_extras(settings)
     _terms(settings.interrupts)
     async with AsyncExitStack() as stack:
         clock, ids = SystemClock(), RandomIds()

@@ -41,6 +41,10 @@ class Action(enum.Enum):
     REJECT = "reject"
 
 
+_LAST = 253_402_300_799
+"""The last second that has a date of four figures for the year."""
+
+
 @frozen
 class Deadline:
     """When nobody's answer is waited for any longer (seconds since the epoch, UTC), and what is done then."""
@@ -57,7 +61,7 @@ class Deadline:
 
 def moment(at: float) -> str:
     """Say a time as a person reads it."""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(min(at, _LAST), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @frozen

@@ -16,11 +16,26 @@ from opencode_a2a_server.domain.ids import (
     SessionId,
     TaskId,
 )
-from opencode_a2a_server.domain.interrupt import Inquiry, Option, Permission, Question
+from opencode_a2a_server.domain.interrupt import (
+    Action,
+    Answerer,
+    Channel,
+    Deadline,
+    Inquiry,
+    Option,
+    Permission,
+    PermissionAnswer,
+    Question,
+    QuestionAnswer,
+    QuestionDismissed,
+    Verdict,
+)
 from opencode_a2a_server.domain.message import DataPart, Message, RawPart, Role, TextPart, UrlPart
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import (
+    AnswerDropped,
+    AnswerGiven,
     ArtifactTold,
     BlockKind,
     CancelRequested,
@@ -89,10 +104,28 @@ USAGE = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.floats(0, 1e
 FAILURES = st.builds(Failure, TEXT, TEXT, st.integers(0, 599))
 SESSIONS = st.builds(Session, SESSION_IDS, TEXT.map(Directory))
 INQUIRIES = st.builds(Inquiry, TEXT, TEXT, several(st.builds(Option, TEXT, TEXT)), st.booleans(), st.booleans())
+MOMENTS = st.floats(0, 2**40)
+DEADLINES = perhaps(st.builds(Deadline, MOMENTS, st.sampled_from(Action)))
 INTERRUPTS = st.one_of(
-    st.builds(Permission, REQUESTS, SESSION_IDS, TEXT, several(TEXT), several(TEXT), METADATA),
-    st.builds(Question, REQUESTS, SESSION_IDS, several(INQUIRIES)),
+    st.builds(
+        Permission,
+        REQUESTS,
+        SESSION_IDS,
+        TEXT,
+        several(TEXT),
+        several(TEXT),
+        METADATA,
+        perhaps(MESSAGES_IDS),
+        DEADLINES,
+    ),
+    st.builds(Question, REQUESTS, SESSION_IDS, several(INQUIRIES), perhaps(MESSAGES_IDS), DEADLINES),
 )
+ANSWERS = st.one_of(
+    st.builds(PermissionAnswer, st.sampled_from(Verdict), TEXT),
+    st.builds(QuestionAnswer, several(several(TEXT))),
+    st.builds(QuestionDismissed),
+)
+CHANNELS = st.sampled_from(Channel)
 
 SUBMITTED = st.builds(TaskSubmitted, TEXT.map(ContextId), PRINCIPALS, MESSAGES)
 TOLD = st.builds(
@@ -112,7 +145,18 @@ GOING_ON: st.SearchStrategy[Update] = st.one_of(
     st.builds(MessageReceived, MESSAGES, st.booleans()),
     st.builds(TurnStarted, SESSIONS, MESSAGES_IDS, st.booleans()),
     st.builds(InterruptRaised, INTERRUPTS, perhaps(INTERRUPTS)),
-    st.builds(InterruptResolved, REQUESTS, TEXT, perhaps(PRINCIPALS), perhaps(INTERRUPTS)),
+    st.builds(AnswerGiven, INTERRUPTS, ANSWERS, st.builds(Answerer, CHANNELS, perhaps(PRINCIPALS), TEXT), MOMENTS),
+    st.builds(AnswerDropped, REQUESTS, TEXT),
+    st.builds(
+        InterruptResolved,
+        REQUESTS,
+        TEXT,
+        perhaps(PRINCIPALS),
+        perhaps(INTERRUPTS),
+        perhaps(CHANNELS),
+        TEXT,
+        st.booleans(),
+    ),
     st.builds(CancelRequested, PRINCIPALS),
 )
 STATUS = st.builds(

@@ -21,12 +21,27 @@ from opencode_a2a_server.domain.ids import (
     SessionId,
     TaskId,
 )
-from opencode_a2a_server.domain.interrupt import Inquiry, Option, Permission, Question
+from opencode_a2a_server.domain.interrupt import (
+    Action,
+    Answerer,
+    Channel,
+    Deadline,
+    Inquiry,
+    Option,
+    Permission,
+    PermissionAnswer,
+    Question,
+    QuestionAnswer,
+    QuestionDismissed,
+    Verdict,
+)
 from opencode_a2a_server.domain.message import DataPart, Message, RawPart, Role, TextPart, UrlPart
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import (
+    AnswerDropped,
+    AnswerGiven,
     ArtifactTold,
     BlockKind,
     CancelRequested,
@@ -103,6 +118,49 @@ WRITTEN: list[tuple[Update, bytes]] = [
     (
         InterruptResolved(RequestId("per_1"), "once", Principal("alice")),
         b'[1,{"t":"resolved","request":"per_1","resolution":"once","by":"alice"}]',
+    ),
+    (
+        InterruptRaised(
+            Permission(RequestId("per_1"), SessionId("ses_1"), "bash", deadline=Deadline(9.5, Action.ALLOW_ONCE))
+        ),
+        b'[1,{"t":"raised","interrupt":{"t":"permission","id":"per_1","session":"ses_1","permission":"bash",'
+        b'"deadline":{"at":9.5,"action":"allow-once"}}}]',
+    ),
+    (
+        AnswerGiven(
+            Permission(RequestId("per_1"), SessionId("ses_1"), "bash"),
+            PermissionAnswer(Verdict.REJECT, "no"),
+            Answerer(Channel.MESSAGE, Principal("alice")),
+            3.5,
+        ),
+        b'[1,{"t":"given","interrupt":{"t":"permission","id":"per_1","session":"ses_1","permission":"bash"},'
+        b'"answer":{"t":"verdict","verdict":"reject","reason":"no"},"by":{"channel":"message","principal":"alice"},'
+        b'"at":3.5}]',
+    ),
+    (
+        AnswerGiven(
+            Question(RequestId("que_1"), SessionId("ses_1"), ()),
+            QuestionAnswer((("A", "B"), ())),
+            Answerer(Channel.DATA, Principal("alice")),
+            3.5,
+        ),
+        b'[1,{"t":"given","interrupt":{"t":"question","id":"que_1","session":"ses_1","inquiries":[]},'
+        b'"answer":{"t":"answers","answers":[["A","B"],[]]},"by":{"channel":"data","principal":"alice"},"at":3.5}]',
+    ),
+    (
+        AnswerGiven(
+            Question(RequestId("que_1"), SessionId("ses_1"), ()),
+            QuestionDismissed(),
+            Answerer(Channel.DEADLINE, None, "late"),
+            3.5,
+        ),
+        b'[1,{"t":"given","interrupt":{"t":"question","id":"que_1","session":"ses_1","inquiries":[]},'
+        b'"answer":{"t":"dismissed"},"by":{"channel":"deadline","reason":"late"},"at":3.5}]',
+    ),
+    (AnswerDropped(RequestId("per_1"), "gone"), b'[1,{"t":"dropped","request":"per_1","reason":"gone"}]'),
+    (
+        InterruptResolved(RequestId("per_1"), "reject", channel=Channel.POLICY, reason="no", asked=False),
+        b'[1,{"t":"resolved","request":"per_1","resolution":"reject","channel":"policy","reason":"no","asked":false}]',
     ),
     (
         ArtifactTold(PRT, BlockKind.TOOL, (DataPart(1),), MessageId("msg_2"), SessionId("ses_2"), "bash", last=True),
