@@ -80,6 +80,9 @@ class Instances:
 
     async def tidy(self) -> None:
         """Dispose of what is idle for too long or too much, unless OpenCode works there or waits for an answer."""
+        crowded = bool(self.keep.most) and len(self._used) > self.keep.most
+        if not (crowded or any(map(self._is_stale, self._used))):
+            return  # as nearly always: OpenCode is not bothered
         home = await self.home()
         idle = [directory for directory in self._used if directory != home and not self._at_work[directory]]
         spare = max(0, len(self._used.keys() - {home}) - self.keep.most) if self.keep.most else 0
