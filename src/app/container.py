@@ -52,6 +52,7 @@ from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
@@ -123,6 +124,12 @@ class Container(containers.DeclarativeContainer):
         claimable=settings.provided.session.claimable,
     )
     bind = providers.Singleton(BindSession, agent=agent, bindings=bindings, sessions=sessions, places=places)
+    choice = providers.Singleton(
+        CheckChoice,
+        choosing=providers.Callable(lambda agent: offers_of(agent).choices, agent),
+        clock=clock,
+        options=settings.provided.opencode.options,
+    )
     pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
     turns = providers.Singleton(
         RunTurns,
@@ -152,7 +159,9 @@ class Container(containers.DeclarativeContainer):
         journal=journal,
         turns=turns,
         answer=answer,
-        wishes=providers.Singleton(CheckWishes, bindings=bindings, sessions=sessions, places=places, bind=bind),
+        wishes=providers.Singleton(
+            CheckWishes, bindings=bindings, sessions=sessions, places=places, bind=bind, choice=choice
+        ),
         ids=ids,
         to_working=settings.provided.turn.to_working,
     )

@@ -251,7 +251,8 @@ class OpenCodeSettings:
     )
     directory: str | None = _setting(
         "OPENCODE_DIRECTORY",
-        "Directory sessions work in. Default: the directory OpenCode was started in.",
+        "The workspace: sessions work in it, or below it where a message says so. Default: the directory OpenCode was "
+        "started in.",
         None,
         "OPENCODE_WORKSPACE_ROOT",
     )

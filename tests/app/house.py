@@ -14,6 +14,7 @@ from opencode_a2a_server.app.usecases.accept_message import AcceptMessage, ToWor
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.job import Pace
@@ -32,6 +33,7 @@ from opencode_a2a_server.domain.updates import BlockKind, Update
 from tests.fakes.agent import FlakyAgent
 from tests.fakes.audit import FakeAudit
 from tests.fakes.binding import bind_session
+from tests.fakes.choices import FakeChoices
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
 from tests.fakes.interrupts import FakeInterrupts
@@ -53,6 +55,7 @@ class Stage:
     ids: CountedIds = field(factory=CountedIds)
     scripts: dict[MessageId, tuple[Step, ...]] = field(factory=dict)
     paths: FakePaths = field(factory=FakePaths)
+    choices: FakeChoices = field(factory=FakeChoices)
     owners: FakeOwners = field(init=False)
     agent: FlakyAgent = field(init=False)
     scripted: Scripted = field(init=False)
@@ -91,7 +94,8 @@ class House:
     def __attrs_post_init__(self) -> None:
         self.interrupts = FakeInterrupts(self.journal)
         self.answer = AnswerInterrupt(self.journal, self.interrupts, self.turns, self.clock, self.audit)
-        self.wishes = CheckWishes(self.bindings, self.bind.sessions, self.bind.places, self.bind)
+        choice = CheckChoice(self.stage.choices, self.clock)
+        self.wishes = CheckWishes(self.bindings, self.bind.sessions, self.bind.places, self.bind, choice)
         self.accept = AcceptMessage(
             self.agent, self.journal, self.turns, self.answer, self.wishes, self.stage.ids, self.to_working
         )

@@ -15,7 +15,7 @@ from opencode_a2a_server.domain.interrupt import (
     Verdict,
 )
 from opencode_a2a_server.domain.message import Message, Role, TextPart
-from opencode_a2a_server.domain.session import Directory, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import BlockKind
 from tests.contracts.follower import Fold, Follower, following, listening, prompt_of, recalled
@@ -35,6 +35,23 @@ _EVERYTHING: tuple[Act, ...] = (
 
 class HearingContract:
     """A part of the suite."""
+
+    # Sessions
+
+    async def test_a_session_works_where_it_is_told_to_or_in_the_workspace(self, harness: AgentHarness) -> None:
+        told = await harness.agent.open_session("a title", Directory("/workspace/other"))
+        untold = await harness.agent.open_session("a title")
+
+        assert (told.directory, untold.directory) == ("/workspace/other", await harness.agent.workspace())
+
+    async def test_a_session_is_found_by_its_id(self, harness: AgentHarness) -> None:
+        session = await harness.agent.open_session("")
+
+        assert await harness.agent.find_session(session.id) == FoundSession(session)
+
+    @pytest.mark.parametrize("name", ["ses_unknown", "nothing", "ses_/../../config", "", "ses_\n", "ses_" + "x" * 500])
+    async def test_a_session_that_there_is_not_is_not_found(self, harness: AgentHarness, name: str) -> None:
+        assert await harness.agent.find_session(SessionId(name)) is None
 
     # Aborts
 

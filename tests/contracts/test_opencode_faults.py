@@ -13,6 +13,7 @@ from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
@@ -56,8 +57,8 @@ class Service:
     def accept(self) -> AcceptMessage:
         """The use case."""
         bind = self.turns.bind
-        wishes = CheckWishes(bind.bindings, bind.sessions, bind.places, bind)
         answer = AnswerInterrupt(self.journal, FakeInterrupts(self.journal), self.turns, self.clock, self.turns.audit)
+        wishes = CheckWishes(bind.bindings, bind.sessions, bind.places, bind, CheckChoice(None, self.clock))
         return AcceptMessage(self.agent, self.journal, self.turns, answer, wishes, self.ids)
 
     async def begin(self, *acts: Act, context: ContextId = CONTEXT) -> Task:

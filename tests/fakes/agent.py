@@ -9,7 +9,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt, Readiness
 from opencode_a2a_server.domain.changes import FileChange
-from opencode_a2a_server.domain.errors import AgentUnreachable
+from opencode_a2a_server.domain.errors import AgentUnreachable, SessionLost
 from opencode_a2a_server.domain.events import Recollection
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt
@@ -32,6 +32,10 @@ class FlakyAgent:
     lost: set[str] = field(factory=set)
     done_but: dict[str, Exception] = field(factory=dict)
     calls: list[str] = field(factory=list)
+    prompts: list[Prompt] = field(factory=list)
+    gone: set[SessionId] = field(factory=set)
+    """Sessions that somebody deleted; a turn that is under way there goes on."""
+    no_workspace: bool = False
     looked_up: list[SessionId] = field(factory=list)
     found: dict[SessionId, FoundSession] = field(factory=dict)
     """Sessions it shows although the other one has none such."""
@@ -68,6 +72,8 @@ class FlakyAgent:
         """See `Agent.find_session`; `looked_up` is whom it was asked for."""
         self._before("find_session")
         self.looked_up.append(session_id)
+        if session_id in self.gone:
+            return None
         if session_id in self.found:
             return self.found[session_id]
         return await self.inner.find_session(session_id)
@@ -75,7 +81,7 @@ class FlakyAgent:
     async def workspace(self) -> Directory | None:
         """See `Agent.workspace`."""
         self._before("workspace")
-        return await self.inner.workspace()
+        return None if self.no_workspace else await self.inner.workspace()
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
         """See `Agent.hear`."""
@@ -85,6 +91,9 @@ class FlakyAgent:
     async def prompt(self, prompt: Prompt) -> None:
         """See `Agent.prompt`."""
         if self._before("prompt"):
+            if prompt.session.id in self.gone:
+                raise SessionLost(f"there is no session {prompt.session.id} any more")
+            self.prompts.append(prompt)
             await self.inner.prompt(prompt)
         self._after("prompt")
 

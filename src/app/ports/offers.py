@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from attrs import frozen
 
 from .catalog import Catalog
+from .choices import Choosing
 from .files import Files
 from .sessions import Sessions
 from .workspaces import Workspaces
@@ -20,6 +21,7 @@ class Offers:
     catalog: Catalog | None = None
     workspaces: Workspaces | None = None
     files: Files | None = None
+    choices: Choosing | None = None
 
 
 @runtime_checkable

@@ -6,12 +6,13 @@ from attrs import evolve, frozen
 
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.usecases.bind_session import BindSession
+from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.app.usecases.use_session import UseSession
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import Principal
 from opencode_a2a_server.domain.message import Message
-from opencode_a2a_server.domain.session import Directory, FoundSession
+from opencode_a2a_server.domain.session import NO_WISHES, FoundSession, Session, Wishes
 from opencode_a2a_server.domain.task import Task
 
 SESSION_FIELD = "metadata.shared.session.id"
@@ -20,7 +21,9 @@ SESSION_FIELD = "metadata.shared.session.id"
 @frozen
 class CheckWishes:
     """
-    Refuse a session, a directory or files that this principal may not use, or that contradict each other.
+    Refuse what this principal may not use, what the runtime does not have, and what contradicts each other.
+
+    That is the session, the directory, files of the workspace; model, agent and variant.
 
     Raises:
         SessionNotFound: There is no such session for this principal.
@@ -34,6 +37,7 @@ class CheckWishes:
     sessions: UseSession
     places: CheckPlace
     bind: BindSession
+    choice: CheckChoice
 
     async def __call__(self, message: Message) -> Message:
         """Check what needs no task; gives the message with the real path of its directory."""
@@ -48,21 +52,30 @@ class CheckWishes:
         if wishes.session is not None:
             found = await self.sessions.claim(principal, wishes.session)
             try:
-                await self._check_found(found, wishes.directory)
+                await self._check_found(found, wishes)
             except InvalidRequest:
                 await self.sessions.release(principal, wishes.session)
                 raise
-        elif wishes.directory is not None and message.context_id is not None:
-            bound = await self.bindings.find(principal, message.context_id)
-            if bound is not None:
-                await self.bind.check(bound.session, wishes.directory)
+        elif wishes != NO_WISHES:
+            bound = None
+            if message.context_id is not None:
+                bound = await self.bindings.find(principal, message.context_id)
+            await self._check_in(None if bound is None else bound.session, wishes)
 
-    async def _check_found(self, found: FoundSession, directory: Directory | None) -> None:
+    async def _check_found(self, found: FoundSession, wishes: Wishes) -> None:
         if found.parent is not None:
             raise InvalidRequest(
                 f"{SESSION_FIELD}: this is a sub-agent's session; name the one it works for", SESSION_FIELD
             )
-        await self.bind.check(found.session, directory)
+        await self._check_in(found.session, wishes)
+
+    async def _check_in(self, session: Session | None, wishes: Wishes) -> None:
+        """Check what the session, or a new one, is to work with."""
+        if session is None:
+            await self.choice(wishes, wishes.directory)
+            return
+        await self.bind.check(session, wishes.directory)
+        await self.choice(wishes, session.directory)
 
     async def for_task(self, task: Task, message: Message) -> None:
         """Check a message for a task that has begun: it stays in its session."""
@@ -73,8 +86,7 @@ class CheckWishes:
                 f"{SESSION_FIELD}: task {task.id} works in another session; leave taskId out to use this one",
                 SESSION_FIELD,
             )
-        if session is not None:
-            await self.bind.check(session, wishes.directory)
+        await self._check_in(session, wishes)
 
 
 __all__ = ["CheckWishes"]

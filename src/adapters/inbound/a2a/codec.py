@@ -46,7 +46,7 @@ _STATES_OUT: Final[Mapping[TaskState, str]] = {state: f"TASK_STATE_{state.name}"
 
 def part_in(part: a2a.Part) -> Part:
     """Read a part (A2A 1.0, 4.1.6)."""
-    metadata = _object_in(part.metadata)
+    metadata = object_in(part.metadata)
     match part.WhichOneof("content"):
         case "text":
             return TextPart(part.text, metadata, part.media_type, part.filename)
@@ -83,7 +83,7 @@ def message_in(message: a2a.Message) -> Message:
         task_id=TaskId(message.task_id) if message.task_id else None,
         reference_task_ids=tuple(TaskId(reference) for reference in message.reference_task_ids),
         extensions=tuple(message.extensions),
-        metadata=_object_in(message.metadata),
+        metadata=object_in(message.metadata),
     )
 
 
@@ -204,7 +204,8 @@ def _filled(**fields: object) -> Told:
     return {name: value for name, value in fields.items() if value}
 
 
-def _object_in(struct: Struct) -> Mapping[str, Json]:
+def object_in(struct: Struct) -> Mapping[str, Json]:
+    """Read metadata."""
     return {name: _exact(value) for name, value in MessageToDict(struct).items()} if struct.fields else {}
 
 

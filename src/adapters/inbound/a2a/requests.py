@@ -19,9 +19,10 @@ from opencode_a2a_server.domain.message import Message
 from opencode_a2a_server.domain.push import PushConfig
 from opencode_a2a_server.domain.state import TaskState
 
-from .codec import ROLES_IN, message_in
+from .codec import ROLES_IN, message_in, object_in
 from .errors import MalformedJson
 from .page_token import token_in
+from .wishes import wishes_in
 
 _M = TypeVar("_M", bound=ProtobufMessage)
 
@@ -95,7 +96,9 @@ def read_send(params: object) -> SendRequest:
     if asked.accepted_output_modes and _OUTPUT_MODES.isdisjoint(map(_mode, asked.accepted_output_modes)):
         raise ContentTypeNotSupported("the output is text/plain and application/json; accept at least one of them")
     length = asked.history_length if asked.HasField("history_length") else None
-    message = evolve(message_in(request.message), accepts=tuple(map(_mode, asked.accepted_output_modes)))
+    message = message_in(request.message)
+    wishes = wishes_in(message.metadata, object_in(request.metadata))
+    message = evolve(message, accepts=tuple(map(_mode, asked.accepted_output_modes)), wishes=wishes)
     push = None
     if asked.HasField("task_push_notification_config"):
         push = push_config_in(asked.task_push_notification_config, TaskId(""))

@@ -26,6 +26,7 @@ from opencode_a2a_server.domain.session import Directory, FoundSession, ModelCho
 
 from . import codec
 from .catalog import OpenCodeCatalog
+from .choices import OpenCodeChoices
 from .client import Address, Client
 from .feed import Feed
 from .files import OpenCodeFiles
@@ -94,7 +95,13 @@ class OpenCode:
         """See `Offering.offers`."""
         client = self.client
         sessions = Sessions(OpenCodeReader(client), OpenCodeEditor(client, self.default), OpenCodeWorker(client))
-        return Offers(sessions, OpenCodeCatalog(client), OpenCodeWorkspaces(client), OpenCodeFiles(client))
+        return Offers(
+            sessions,
+            OpenCodeCatalog(client),
+            OpenCodeWorkspaces(client),
+            OpenCodeFiles(client),
+            OpenCodeChoices(client),
+        )
 
     def check(self, message: Message) -> None:
         """See `Agent.check`."""

@@ -14,7 +14,7 @@ import mimetypes
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 
@@ -590,8 +590,9 @@ def encode_parts(message: Message) -> Sequence[_Body]:
     """
     Give the parts of a prompt.
 
-    OpenCode's sessions are poisoned for ever by a file of a type its model library does not know, and its server
-    reads any `file:` URL for whoever asks: files are passed as images, PDF or plain text, and inline, or not at all.
+    OpenCode's sessions are poisoned for ever by a file of a type its model library does not know: files are passed as
+    images, PDF or plain text, or not at all. Its server reads any `file:` URL for whoever asks: which ones may be named
+    is not decided here (see `CheckPlace.files`).
 
     Raises:
         ContentTypeNotSupported: A part is nothing of that.
@@ -626,7 +627,19 @@ def _encode_reference(part: UrlPart, where: str) -> _Body:
     if scheme == "https":
         about = ", ".join(word for word in (part.filename, part.media_type) if word)
         return {"type": "text", "text": f"Attached by reference{f' ({about})' if about else ''}: {part.url}"}
+    if scheme == "file":
+        return _encode_own_file(part)
     raise ContentTypeNotSupported(f"a file by a {scheme}: URL is not taken; send it inline, or by an https: URL")
+
+
+def _encode_own_file(part: UrlPart) -> _Body:
+    """Name a file of OpenCode's disk: what is no picture or PDF is read as text, since no other type is taken."""
+    name = part.url.partition("?")[0].rpartition("/")[2]
+    media_type = part.media_type.partition(";")[0].strip().lower()
+    if media_type in _UNKNOWN:
+        media_type = _GUESSES.guess_type(name)[0] or ""
+    mime = media_type if _PASSED.fullmatch(media_type) else "text/plain"
+    return {"type": "file", "mime": mime, "filename": part.filename or unquote(name) or "workspace", "url": part.url}
 
 
 def _encode_file(raw: bytes, declared: str, filename: str) -> _Body:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from fnmatch import fnmatchcase
-from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +16,7 @@ from opencode_a2a_server.app.ports.agent import Hearing, Prompt, Readiness, Surr
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.domain.changes import FileChange
-from opencode_a2a_server.domain.errors import ContentTypeNotSupported, SessionLost
+from opencode_a2a_server.domain.errors import ContentTypeNotSupported
 from opencode_a2a_server.domain.events import Gap, MessageSeen, Recollection, SessionIdle
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId
 from opencode_a2a_server.domain.interrupt import Answer, Interrupt, PermissionAnswer, QuestionAnswer
@@ -48,7 +47,6 @@ class Scripted:
     name: str = "Scripted"
     refuses: tuple[str, ...] = ("application/x-unsupported*",)
     directory: str = "/"
-    _dropped: set[SessionId] = field(factory=set, init=False)
     _conversations: dict[SessionId, Conversation] = field(factory=dict, init=False)
     _hearings: dict[SessionId, list[ScriptedHearing]] = field(factory=dict, init=False)
     _deaf: bool = field(default=False, init=False)
@@ -125,11 +123,6 @@ class Scripted:
         """See `Agent.workspace`."""
         return Directory(self.directory)
 
-    def drop_session(self, session_id: SessionId) -> None:
-        """Forget a session, as when somebody deletes it: for tests of what happens then."""
-        self._conversations.pop(session_id, None)
-        self._dropped.add(session_id)
-
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
         """See `Agent.hear`."""
         return self._hear(session)
@@ -149,8 +142,6 @@ class Scripted:
 
     async def prompt(self, prompt: Prompt) -> None:
         """See `Agent.prompt`. A prompt that comes while another one is worked on waits for its end."""
-        if prompt.session.id in self._dropped:
-            raise SessionLost(f"there is no session {prompt.session.id} any more", HTTPStatus.NOT_FOUND)
         conversation = self._conversation(prompt.session)
         if conversation.find(prompt.id) is not None:
             return

@@ -31,7 +31,7 @@ from opencode_a2a_server.domain.interrupt import (
     Verdict,
 )
 from opencode_a2a_server.domain.message import DataPart, Message, RawPart, Role, TextPart, UrlPart
-from opencode_a2a_server.domain.session import Directory, Session
+from opencode_a2a_server.domain.session import Directory, ModelChoice, Session, Wishes
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import (
     AnswerDropped,
@@ -99,6 +99,14 @@ MESSAGES = st.builds(
     several(TEXT),
     METADATA,
     several(TEXT),
+    st.builds(
+        Wishes,
+        perhaps(SESSION_IDS),
+        perhaps(TEXT.map(Directory)),
+        perhaps(st.builds(ModelChoice, TEXT, TEXT)),
+        perhaps(TEXT),
+        perhaps(TEXT),
+    ),
 )
 USAGE = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.floats(0, 1e6))
 FAILURES = st.builds(Failure, TEXT, TEXT, st.integers(0, 599))
@@ -143,7 +151,7 @@ GOING_ON: st.SearchStrategy[Update] = st.one_of(
     TOLD,
     APPENDED,
     st.builds(MessageReceived, MESSAGES, st.booleans()),
-    st.builds(TurnStarted, SESSIONS, MESSAGES_IDS, st.booleans()),
+    st.builds(TurnStarted, SESSIONS, MESSAGES_IDS, st.booleans(), perhaps(SESSION_IDS)),
     st.builds(InterruptRaised, INTERRUPTS, perhaps(INTERRUPTS)),
     st.builds(AnswerGiven, INTERRUPTS, ANSWERS, st.builds(Answerer, CHANNELS, perhaps(PRINCIPALS), TEXT), MOMENTS),
     st.builds(AnswerDropped, REQUESTS, TEXT),
