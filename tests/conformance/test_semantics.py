@@ -123,6 +123,24 @@ async def test_without_notifications_all_of_their_operations_are_refused(binding
     assert not card["capabilities"].get("pushNotifications")
 
 
+@clause("3.3.4d", "4.6.3b", "4.6.3c")
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_who_does_not_name_a_required_extension_is_refused(binding: str) -> None:
+    required = "urn:a2a:stream-hints/v1"
+    async with serving(A2A_REQUIRED_EXTENSIONS=required) as service:
+        agent = Client(service, binding)
+        answers = [
+            await agent.call("ListTasks"),
+            await agent.call("ListTasks", a2a_extensions="urn:a2a:stream-hints/v2"),
+            await agent.call("ListTasks", a2a_extensions=required),
+        ]
+        card = await service.card()
+
+    assert [answer.reason for answer in answers[:2]] == ["EXTENSION_SUPPORT_REQUIRED"] * 2
+    assert "error" not in answers[2].body
+    assert [one["uri"] for one in card["capabilities"]["extensions"] if one.get("required")] == [required]
+
+
 @clause("3.3.4c", "13.3c")
 async def test_an_extended_card_that_is_not_declared_is_unsupported(agent: Client) -> None:
     declared = (await agent.service.card())["capabilities"].get("extendedAgentCard", False)
