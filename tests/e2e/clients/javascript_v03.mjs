@@ -1,9 +1,9 @@
-// A user's program on @a2a-js/sdk 0.3: `node javascript_v03.mjs URL TOKEN JSONRPC|HTTP+JSON|GRPC`.
+// A user's program on @a2a-js/sdk 0.3: `node javascript_v03.mjs URL TOKEN JSONRPC|HTTP+JSON|GRPC HOOK OPERATION...`.
 // It prints one JSON object, with what each of its conversations came to.
 import { randomUUID } from "node:crypto";
 import { ClientFactory, ClientFactoryOptions } from "@a2a-js/sdk/client";
 
-const [url, token, binding] = process.argv.slice(2);
+const [url, token, binding, hook, ...operations] = process.argv.slice(2);
 
 const plain = globalThis.fetch;
 globalThis.fetch = (target, init = {}) =>
@@ -74,7 +74,7 @@ const conversations = {
     return [got.id === task.id, got.status.state, got.history.length];
   },
   async cancel() {
-    const task = await send(said("[[hang]]"), false);
+    const task = await send(said("[[hang 30]]"), false);
     const canceled = await client.cancelTask({ id: task.id });
     return [canceled.status.state, await refusal(() => client.cancelTask({ id: task.id }))];
   },
@@ -98,6 +98,18 @@ const conversations = {
     const message = await send(said("[[reply just a message]]"));
     return [message.kind, message.role, message.parts[0].text];
   },
+  async push() {
+    const task = await send(said("[[ask input What else?]]"));
+    const pushNotificationConfig = { id: "mine", url: hook, token: "my-token" };
+    const made = await client.setTaskPushNotificationConfig({ taskId: task.id, pushNotificationConfig });
+    const got = await client.getTaskPushNotificationConfig({ id: task.id, pushNotificationConfigId: "mine" });
+    await send(said("[[complete fine]]", task));
+    const urls = [made, got].map((one) => one.pushNotificationConfig.url === hook);
+    return [...urls, got.pushNotificationConfig.token, task.id];
+  },
+  async card() {
+    return (await client.getAgentCard()).skills.map((skill) => skill.id).sort();
+  },
   async errors() {
     const gone = said("x", { id: "nothing" });
     return [
@@ -108,5 +120,5 @@ const conversations = {
 };
 
 const results = {};
-for (const [name, converse] of Object.entries(conversations)) results[name] = await converse();
+for (const name of operations) results[name] = await conversations[name]();
 console.log(JSON.stringify(results));

@@ -1,10 +1,10 @@
-// A user's program on @a2a-js/sdk 1: `node javascript_v1.mjs URL TOKEN JSONRPC|HTTP+JSON|GRPC`.
+// A user's program on @a2a-js/sdk 1: `node javascript_v1.mjs URL TOKEN JSONRPC|HTTP+JSON|GRPC HOOK OPERATION...`.
 // It prints one JSON object, with what each of its conversations came to.
 import { randomUUID } from "node:crypto";
-import { Message, SendMessageRequest, StreamResponse, Task } from "@a2a-js/sdk";
+import { ListTasksRequest, Message, SendMessageRequest, StreamResponse, Task } from "@a2a-js/sdk";
 import { ClientFactory, ClientFactoryOptions } from "@a2a-js/sdk/client";
 
-const [url, token, binding] = process.argv.slice(2);
+const [url, token, binding, hook, ...operations] = process.argv.slice(2);
 
 const plain = globalThis.fetch;
 globalThis.fetch = (target, init = {}) =>
@@ -74,7 +74,7 @@ const conversations = {
     return [got.id === task.id, got.history.length];
   },
   async cancel() {
-    const { id } = await send("[[hang]]", null, true);
+    const { id } = await send("[[hang 30]]", null, true);
     const cancel = () => client.cancelTask({ id, tenant: "", metadata: undefined });
     return [Task.toJSON(await cancel()).status.state, await refusal(cancel)];
   },
@@ -93,6 +93,25 @@ const conversations = {
     const message = await send("[[reply just a message]]");
     return [message.role, message.parts[0].text];
   },
+  async list() {
+    const contextId = randomUUID();
+    const ids = [];
+    for (const text of ["one", "two"]) ids.push((await send(text, { id: "", contextId })).id);
+    const listed = await client.listTasks(ListTasksRequest.fromJSON({ contextId }));
+    return [listed.tasks.map((task) => ids.indexOf(task.id)), listed.totalSize];
+  },
+  async push() {
+    const tenant = "";
+    const task = await send("[[ask input What else?]]");
+    const wanted = { tenant, taskId: task.id, id: "mine", url: hook, token: "my-token", authentication: undefined };
+    const made = await client.createTaskPushNotificationConfig(wanted);
+    const got = await client.getTaskPushNotificationConfig({ tenant, taskId: task.id, id: "mine" });
+    await send("[[complete fine]]", task);
+    return [made.url === hook, got.url === hook, got.token, task.id];
+  },
+  async card() {
+    return (await client.getAgentCard()).skills.map((skill) => skill.id).sort();
+  },
   async errors() {
     return [
       await refusal(() => client.getTask({ id: "nothing", tenant: "" })),
@@ -102,5 +121,5 @@ const conversations = {
 };
 
 const results = {};
-for (const [name, converse] of Object.entries(conversations)) results[name] = await converse();
+for (const name of operations) results[name] = await conversations[name]();
 console.log(JSON.stringify(results));

@@ -1,8 +1,8 @@
 # mypy: ignore-errors
 # A user's program, for types which are not those of the SDK installed here:
-# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, T201
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, S106, T201
 """
-A user's program on a2a-sdk 0.3, run with that package installed: `python_v03.py URL TOKEN JSONRPC|HTTP+JSON|GRPC`.
+A user's program on a2a-sdk 0.3, run with that package installed: see `main`.
 
 It prints one JSON object, with what each of its conversations came to.
 """
@@ -24,10 +24,13 @@ from a2a.client.errors import A2AClientHTTPError, A2AClientJSONRPCError
 from a2a.types import (
     FilePart,
     FileWithBytes,
+    GetTaskPushNotificationConfigParams,
     Message,
     Part,
+    PushNotificationConfig,
     Role,
     TaskIdParams,
+    TaskPushNotificationConfig,
     TaskQueryParams,
     TextPart,
     TransportProtocol,
@@ -53,7 +56,9 @@ def text_of(task):
 class Conversations:
     """Everything that is tried, by one way to send."""
 
-    def __init__(self, http, card, transport, token):
+    def __init__(self, http, card, transport, token, hook):
+        self.hook = hook
+
         def client(**options):
             config = ClientConfig(
                 httpx_client=http,
@@ -91,7 +96,7 @@ class Conversations:
         return [got.id == task.id, got.status.state, len(got.history or [])]
 
     async def cancel(self):
-        task = await self.sent(self.polling, said("[[hang]]"))
+        task = await self.sent(self.polling, said("[[hang 30]]"))
         canceled = await self.polling.cancel_task(TaskIdParams(id=task.id))
         return [task.status.state in ("submitted", "working"), canceled.status.state, await self.refusal(canceled)]
 
@@ -131,6 +136,22 @@ class Conversations:
     async def bare(self):
         events = [event async for event in self.streaming.send_message(said("[[reply just a message]]"))]
         return [event.parts[0].root.text for event in events]
+
+    async def push(self):
+        """Have somebody else told how a task goes on."""
+        task = await self.sent(self.waiting, said("[[ask input What else?]]"))
+        wanted = PushNotificationConfig(id="mine", url=self.hook, token="my-token")
+        asked = TaskPushNotificationConfig(task_id=task.id, push_notification_config=wanted)
+        made = await self.waiting.set_task_callback(asked)
+        named = GetTaskPushNotificationConfigParams(id=task.id, push_notification_config_id="mine")
+        got = await self.waiting.get_task_callback(named)
+        await self.sent(self.waiting, said("[[complete fine]]", task))
+        urls = [one.push_notification_config.url == self.hook for one in (made, got)]
+        return [*urls, got.push_notification_config.token, task.id]
+
+    async def card(self):
+        """Get the card that is for those who are known."""
+        return sorted(skill.id for skill in (await self.waiting.get_card()).skills)
 
     async def errors(self):
         nothing = self.waiting.get_task(TaskQueryParams(id="nothing"))
@@ -175,13 +196,12 @@ async def failed(call):
     return None
 
 
-async def main(url, token, transport):
-    """Try everything."""
+async def main(url, token, transport, hook, *operations):
+    """Try the operations: `URL TOKEN JSONRPC|HTTP+JSON|GRPC HOOK OPERATION...`."""
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as http:
         card = await A2ACardResolver(http, url).get_agent_card()
-        conversations = Conversations(http, card, TransportProtocol(transport), token)
-        names = ["send", "stream", "get", "cancel", "resubscribe", "asked", "permitted", "files", "bare", "errors"]
-        print(json.dumps({name: await getattr(conversations, name)() for name in names}))
+        conversations = Conversations(http, card, TransportProtocol(transport), token, hook)
+        print(json.dumps({name: await getattr(conversations, name)() for name in operations}))
 
 
 asyncio.run(main(*sys.argv[1:]))
