@@ -59,7 +59,7 @@ function grown(events) {
 
 const conversations = {
   async send() {
-    const task = await send(said("hello there"));
+    const task = await send(said("[[say hello there]]"));
     return [task.kind, task.status.state, textOf(task)];
   },
   async stream() {

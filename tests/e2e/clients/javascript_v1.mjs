@@ -61,7 +61,7 @@ const grown = (events) => events.map((event) => event.artifactUpdate?.artifact.p
 
 const conversations = {
   async send() {
-    const task = await send("hello there");
+    const task = await send("[[say hello there]]");
     return [task.status.state, textOf(task)];
   },
   async stream() {

@@ -81,7 +81,7 @@ class Conversations:
         return events[-1][0]
 
     async def send(self):
-        task = await self.sent(self.waiting, said("hello there"))
+        task = await self.sent(self.waiting, said("[[say hello there]]"))
         return [task.status.state, text_of(task)]
 
     async def stream(self):

@@ -79,7 +79,7 @@ class Conversations:
         return [event async for event in events]
 
     async def send(self) -> Outcome:
-        task = await self.sent(said("hello there"))
+        task = await self.sent(said("[[say hello there]]"))
         return [state(task.status.state), text_of(task)]
 
     async def stream(self) -> Outcome:
