@@ -28,6 +28,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.document import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation, extensions
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
+from opencode_a2a_server.adapters.inbound.a2a.jwks import NO_KEYS
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
@@ -38,8 +39,10 @@ from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.adapters.outbound.opencode.instances import Keep
 from opencode_a2a_server.adapters.outbound.policy import PolicyError, read_policy
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
-from opencode_a2a_server.adapters.outbound.push.webhook import Webhook
+from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Webhook
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
+from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable, SigningKeys
+from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
@@ -106,6 +109,7 @@ class Container(containers.DeclarativeContainer):
     owners: providers.Dependency[Any] = providers.Dependency()
     push_configs: providers.Dependency[Any] = providers.Dependency()
     notifier: providers.Dependency[Any] = providers.Dependency()
+    jwks: providers.Object[Any] = providers.Object(NO_KEYS)
 
     places = providers.Singleton(
         CheckPlace,
@@ -250,6 +254,7 @@ class Container(containers.DeclarativeContainer):
             hosts=settings.provided.http.hosts,
             compressed_from=settings.provided.http.gzip_minimum,
         ),
+        keys=jwks,
     )
 
 
@@ -263,13 +268,16 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         runtime: Takes the place of the runtime the settings name.
 
     Raises:
-        SettingsError: There are no credentials, an extra is missing, the runtime cannot be made, or a port is taken.
+        SettingsError: There are no credentials, an extra is missing, a key or the runtime cannot be used, or a port is
+            taken.
         Exception: What the stores or the runtime raise on entering.
 
     """
     if problems := list(_problems(settings)):
         raise SettingsError(problems)
     container = Container(settings=settings, terms=_terms(settings.interrupts))
+    if (keys := _signing_keys(settings)) is not None:
+        container.jwks.override(providers.Object(keys.jwks))
     surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
@@ -283,7 +291,8 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         container.audit.override(providers.Object(audit))
         push = settings.push
         guard, clock = Guard.of(system_resolve, push.hosts), container.clock()
-        webhook = Webhook.open(guard, clock, patience=push.timeout, secret=push.secret)
+        sign = None if keys is None else NotificationTokens(keys, settings.server.url, clock)
+        webhook = Webhook.open(guard, clock, patience=push.timeout, proof=Proof(push.secret, sign))
         container.notifier.override(providers.Object(await stack.enter_async_context(webhook)))
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
@@ -349,6 +358,14 @@ def _problems(settings: Settings) -> Iterator[str]:
             nearest = difflib.get_close_matches(uri, known, 1, 0)
             yield f"A2A_REQUIRED_EXTENSIONS: there is no extension {uri}; did you mean {nearest[0]}?"
     yield from missing_extras(settings)
+    try:
+        _signing_keys(settings)
+    except KeyUnusable as unusable:
+        yield f"A2A_SIGNING_KEY: {unusable}"
+
+
+def _signing_keys(settings: Settings) -> SigningKeys | None:
+    return SigningKeys.read(settings.signing.key) if settings.signing.key else None
 
 
 def _find_runtime(settings: Settings) -> AgentFactory:

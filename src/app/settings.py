@@ -494,6 +494,18 @@ class PushSettings:
 
 
 @frozen
+class SigningSettings:
+    """What the service signs with."""
+
+    key: Secret | None = _setting(
+        "A2A_SIGNING_KEY",
+        "Private keys in PEM (P-256, P-384 or Ed25519), best as A2A_SIGNING_KEY_FILE. The first one signs push "
+        "notifications; the public halves of all are served at /.well-known/jwks.json.",
+        None,
+    )
+
+
+@frozen
 class LogSettings:
     """What is logged, to standard error."""
 
@@ -526,6 +538,7 @@ class Settings:
     store: StoreSettings = field(factory=StoreSettings)
     card: CardSettings = field(factory=CardSettings)
     push: PushSettings = field(factory=PushSettings)
+    signing: SigningSettings = field(factory=SigningSettings)
     log: LogSettings = field(factory=LogSettings)
     runtime: RuntimeSettings = field(factory=RuntimeSettings)
     environment: Mapping[str, str] = field(factory=dict, repr=False)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from opencode_a2a_server.app.container import assemble, check
 from opencode_a2a_server.app.settings import SettingsError, load_settings
@@ -34,3 +37,29 @@ async def test_a_required_extension_that_does_not_exist_stops_the_start_and_name
 
     assert refused.value.problems == [complaint]
     assert await check(settings) == [complaint]
+
+
+async def test_the_keys_that_sign_are_served_by_their_public_halves() -> None:
+    private = ed25519.Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    settings = load_settings(SCRIPTED | {"A2A_SIGNING_KEY": pem})
+
+    async with assemble(settings) as service:
+        transport = httpx.ASGITransport(service.app())  # type: ignore[arg-type] # its scopes are typed more narrowly
+        async with httpx.AsyncClient(transport=transport) as client:
+            keys = (await client.get("http://agent/.well-known/jwks.json")).json()["keys"]
+        token = service.notifier().proof.sign("task-1:1", b"body")
+
+    claims = jwt.decode(token, jwt.PyJWK(keys[0]), algorithms=["EdDSA"], issuer=settings.server.url)
+    assert claims["jti"] == "task-1:1"
+    assert pem not in repr(settings)
+
+
+async def test_a_key_that_cannot_sign_stops_the_start_and_is_told_by_the_check() -> None:
+    settings = load_settings(SCRIPTED | {"A2A_SIGNING_KEY": "none"})
+
+    with pytest.raises(SettingsError, match="A2A_SIGNING_KEY: there is no private key"):
+        async with assemble(settings):
+            pass
+
+    assert [problem for problem in await check(settings) if "A2A_SIGNING_KEY" in problem]

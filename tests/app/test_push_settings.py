@@ -24,7 +24,12 @@ def test_notifications_are_switched_by_a_word(text: str, enabled: bool) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("A2A_PUSH_NOTIFICATIONS", "maybe"), ("A2A_PUSH_MAX_CONFIGS", "0"), ("A2A_PUSH_MAX_ATTEMPTS", "0")],
+    [
+        ("A2A_PUSH_NOTIFICATIONS", "maybe"),
+        ("A2A_PUSH_MAX_CONFIGS", "0"),
+        ("A2A_PUSH_MAX_ATTEMPTS", "0"),
+        ("A2A_PUSH_MAX_BYTES", "0"),
+    ],
 )
 def test_what_makes_no_sense_stops_the_start(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):

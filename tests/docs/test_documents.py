@@ -6,13 +6,18 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from opencode_a2a_server.adapters.outbound.push.webhook import signature
 from tests.e2e.service import RunningService, free_port
+from tests.e2e.until import until
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -129,3 +134,55 @@ def test_the_script_example_of_how_to_embed_plays(tmp_path: Path) -> None:
 def answer_of(service: RunningService, text: str) -> str:
     body = {"message": {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": text}]}}
     return httpx.post(f"{service.url}/message:send", headers=service.headers, json=body, trust_env=False).text
+
+
+@pytest.mark.e2e
+def test_the_receiver_of_how_to_push_takes_what_the_service_sends_and_nothing_else(tmp_path: Path) -> None:
+    receiver, _ = blocks("how-to/push.md", "python")
+    (shell,) = blocks("how-to/push.md", "bash")
+    subprocess.run(["bash", "-ec", shell], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    port = free_port()
+    hook = f"http://127.0.0.1:{port}/"
+    settings = {
+        "A2A_RUNTIME": "scripted",
+        "A2A_PUSH_ALLOWED_HOSTS": "127.0.0.1",
+        "A2A_SIGNING_KEY_FILE": str(tmp_path / "signing-key.pem"),
+    }
+    with RunningService(settings) as service:
+        environment = os.environ | {"A2A_URL": service.url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        program = [sys.executable, "-c", receiver.replace("9000", str(port))]
+        log = (tmp_path / "log").open("wb")
+        with log, subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as running:
+            assert running.stdout is not None
+            try:
+                until(lambda: refuses(hook), what="a receiver that refuses what is forged")
+                body = {
+                    "message": {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": "hello"}]},
+                    "configuration": {"taskPushNotificationConfig": {"url": hook}},
+                }
+                sent = httpx.post(f"{service.url}/message:send", headers=service.headers, json=body, trust_env=False)
+                lines = iter(running.stdout.readline, "")
+                last = next(line for line in lines if "TASK_STATE_COMPLETED" in line)
+            finally:
+                running.terminate()
+
+    assert last.startswith(sent.json()["task"]["id"])
+
+
+def refuses(hook: str) -> bool:
+    with suppress(httpx.TransportError):
+        forged = httpx.post(hook, json={"statusUpdate": {}}, headers={"authorization": "Bearer a.b.c"}, trust_env=False)
+        return forged.status_code == httpx.codes.UNAUTHORIZED
+    return False
+
+
+def test_the_signature_of_how_to_push_is_the_one_that_is_sent() -> None:
+    _, example = blocks("how-to/push.md", "python")
+    shown: dict[str, Any] = {}
+    exec(example, shown)  # noqa: S102 - our own
+    now = int(time.time())
+
+    def taken(at: int, body: bytes) -> bool:
+        return bool(shown["verified"](b"secret", signature("secret", at, b"body"), body))
+
+    assert [taken(now, b"body"), taken(now, b"other"), taken(now - 600, b"body")] == [True, False, False]

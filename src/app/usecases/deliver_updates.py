@@ -53,6 +53,8 @@ class PushPace:
     store_retry: float = 1.0
     bytes_most: int = 4 * 1024 * 1024
     """In a notification; one with more goes without its content."""
+    at_once: int = 100
+    """Attempts under way. Others wait for their turn, which counts against none of them."""
 
 
 class _GivenUp(Exception):
@@ -72,6 +74,11 @@ class DeliverUpdates:
     """Chance, from 0 to 1: those who failed together shall not come back together."""
     pace: PushPace = field(factory=PushPace)
     _jobs: dict[_Key, asyncio.Task[None]] = field(factory=dict, init=False)
+    _slots: asyncio.Semaphore = field(init=False)
+
+    @_slots.default
+    def _all_free(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.pace.at_once)
 
     async def __aenter__(self) -> Self:
         if stopped := await self.configs.stopped():
@@ -201,7 +208,8 @@ class DeliverUpdates:
     async def _attempt(self, outbox: Outbox, name: str, body: bytes) -> Undelivered | None:
         """Try once; gives what went wrong."""
         try:
-            await self.clock.within(self.pace.timeout, self.notifier.deliver(outbox.config, name, body))
+            async with self._slots:
+                await self.clock.within(self.pace.timeout, self.notifier.deliver(outbox.config, name, body))
         except TimeoutError:
             return Undelivered(f"no answer within {self.pace.timeout:g} seconds")
         except Undelivered as fault:

@@ -480,3 +480,22 @@ async def test_a_list_goes_on_where_its_page_ended_though_others_were_deleted(ho
 
     assert [config.id for config in (*first.configs, *second.configs)] == ["b", "a"]
     assert second.next is None
+
+
+async def test_however_many_receivers_hang_those_that_answer_get_their_turn(tmp_path: Path) -> None:
+    stores = Stores(TurnedClock(), "memory", tmp_path)
+    notifier = FakeNotifier(hangs=True)
+    async with living(stores, notifier, PushPace(gather=0, at_once=1, attempts=1)) as house:
+        log = await house.begin()
+        await house.create(ALICE, wanted("dead"))
+        log.append([STARTED])
+        await house.clock.turn(0.1)
+        notifier.hangs = False
+        await house.create(ALICE, wanted("alive"))
+        log.append([COMPLETED])
+        await house.clock.turn(9)
+        waiting = list(notifier.got)
+        await house.clock.turn(2)
+
+    assert waiting == []
+    assert [who for who, _, _ in notifier.got] == ["alive"]

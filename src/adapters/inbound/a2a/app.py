@@ -15,6 +15,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from . import jwks
 from . import rpc as v1_0
 from .auth import Authenticate
 from .card.document import VERSIONS, Card, CardInfo
@@ -58,6 +59,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     lifespan: Sequence[Lifespan] = (),
     versions: Sequence[str] = VERSIONS,
     manners: Manners = _MANNERS,
+    keys: Mapping[str, Any] = jwks.NO_KEYS,
 ) -> Litestar:
     """
     Build the application.
@@ -65,13 +67,14 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     Args:
         services: The use cases.
         card: What the operator decides of the agent card.
-        authenticate: Who is asking. All routes need it, except the card's.
+        authenticate: Who is asking. All routes need it, except those of the card and the keys.
         drain: Ends the streams when the service is about to end.
         keep_alive: Seconds of silence after which a stream sends a comment. The Python SDK's clients give up after 5.
         body_limit: Bytes that a request's body may have.
         lifespan: What lives as long as the application does.
         versions: The protocol versions to serve.
         manners: How HTTP is spoken, to browsers above all.
+        keys: The JSON Web Key Set of what the service signs with.
 
     Raises:
         ValueError: An extension is required that is not served.
@@ -97,6 +100,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
             post("/")(rpc.__call__),
             *(handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes),
             get(["/.well-known/agent-card.json", "/.well-known/agent.json"], opt=_PUBLIC)(about.card_reply),
+            get(jwks.PATH, opt=_PUBLIC)(jwks.Jwks.of(keys).reply),
             get("/health")(about.health),
             get("/openapi.json")(Described(service).reply),
         ],

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 import httpx
-from attrs import define, field
+from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.notifier import Undelivered
@@ -28,8 +28,24 @@ from opencode_a2a_server.domain.push import PushConfig, Words
 from .guard import Forbidden, Guard, Target
 
 _CONNECTIONS: Final = 100
+"""As many as are used at once, if `PushPace.at_once` is left as it is."""
 _MEDIA_TYPES: Final[Mapping[Words, str]] = {Words.V1_0: "application/a2a+json", Words.V0_3: "application/json"}
 """The latter is what the SDKs of 0.3 post; web frameworks read nothing else as JSON unless told to."""
+_TOKEN: Final = "x-a2a-notification-jwt"  # noqa: S105 - a header's name
+"""Bears the token where `Authorization` is taken by what the receiver asked for."""
+
+Sign: TypeAlias = Callable[[str, bytes], str]
+"""Gives the token of a notification, by its name and its body."""
+
+
+@frozen
+class Proof:
+    """What shows a receiver that a notification is from here."""
+
+    secret: str | None = field(default=None, repr=False)
+    """Shared with all receivers: the key of an HMAC."""
+    sign: Sign | None = None
+    """Signs with a key of our own."""
 
 
 @define(eq=False)
@@ -41,7 +57,7 @@ class Webhook:
     transport: httpx.AsyncBaseTransport
     patience: float = 10.0
     """Seconds to look a host up, to connect, to send or to be answered."""
-    secret: str | None = field(default=None, repr=False)
+    proof: Proof = field(factory=Proof)
 
     @classmethod
     @asynccontextmanager
@@ -51,7 +67,7 @@ class Webhook:
         clock: Clock,
         *,
         patience: float = 10.0,
-        secret: str | None = None,
+        proof: Proof | None = None,
         verify: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Webhook]:
         """Open one for as long as the body runs."""
@@ -61,7 +77,7 @@ class Webhook:
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=0),
         )
         async with transport:
-            yield cls(guard, clock, transport, patience, secret)
+            yield cls(guard, clock, transport, patience, proof or Proof())
 
     async def check(self, config: PushConfig) -> None:
         """
@@ -139,8 +155,11 @@ class Webhook:
             headers["x-a2a-notification-token"] = config.token
         if config.credentials:
             headers["authorization"] = f"{config.scheme} {config.credentials}"
-        if self.secret:
-            headers["x-a2a-signature"] = signature(self.secret, int(self.clock.now()), body)
+        if self.proof.sign is not None:
+            token = self.proof.sign(name, body)
+            headers |= {_TOKEN: token} if config.credentials else {"authorization": f"Bearer {token}"}
+        if self.proof.secret:
+            headers["x-a2a-signature"] = signature(self.proof.secret, int(self.clock.now()), body)
         return headers
 
 

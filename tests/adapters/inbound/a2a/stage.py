@@ -14,6 +14,7 @@ from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
+from opencode_a2a_server.adapters.inbound.a2a.jwks import NO_KEYS
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
@@ -103,6 +104,7 @@ class Stage:
     notifier: FakeNotifier = field(factory=FakeNotifier)
     drain: Drain = field(factory=Drain)
     versions: Sequence[str] = VERSIONS
+    keys: Mapping[str, Any] = field(factory=lambda: NO_KEYS)
     methods: MethodServices = field(factory=MethodServices)
     manners: Manners = field(factory=Manners)
     required: Sequence[str] = ()
@@ -121,6 +123,7 @@ class Stage:
             body_limit=4096,
             versions=self.versions,
             manners=self.manners,
+            keys=self.keys,
         )
 
     def services(self) -> Services:

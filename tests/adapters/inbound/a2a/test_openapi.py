@@ -164,7 +164,7 @@ async def test_the_card_is_open_to_all_and_all_else_is_not() -> None:
     api = described()
 
     public = {path for (_, path), operation in operations(api).items() if operation.get("security") == []}
-    assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json"}
+    assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}
 
 
 AT_ONCE = {"configuration": {"returnImmediately": True}}
@@ -196,6 +196,7 @@ REST = [
     ("POST", "/v1/tasks/{id}:cancel", None, 200),
     ("GET", "/.well-known/agent-card.json", None, 200),
     ("GET", "/.well-known/agent.json", None, 200),
+    ("GET", "/.well-known/jwks.json", None, 200),
     ("GET", "/health", None, 200),
     ("GET", "/openapi.json", None, 200),
 ]

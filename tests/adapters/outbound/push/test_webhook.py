@@ -6,8 +6,8 @@ import asyncio
 import hmac
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
-from opencode_a2a_server.adapters.outbound.push.webhook import Webhook
+from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Sign, Webhook
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.ports.notifier import Undelivered
 from opencode_a2a_server.domain.errors import InvalidRequest
@@ -45,7 +45,10 @@ class Receiver:
     """A receiver and the names by which it is found; each look-up gives the next of `addresses`, then the last."""
 
     def __init__(
-        self, *addresses: Sequence[str], answer: Callable[[httpx.Request], httpx.Response] | None = None
+        self,
+        *addresses: Sequence[str],
+        answer: Callable[[httpx.Request], httpx.Response] | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self.addresses = list(addresses) or [[PUBLIC]]
         self.requests: list[httpx.Request] = []
@@ -54,7 +57,7 @@ class Receiver:
             Guard.of(self.resolve, ["localhost"]),
             TurnedClock(),
             httpx.MockTransport(self.receive),
-            secret="secret",  # noqa: S106 - a test's
+            proof=Proof("secret", sign),
         )
 
     async def resolve(self, _host: str, _port: int) -> Sequence[str]:
@@ -136,6 +139,17 @@ async def test_a_receiver_of_0_3_gets_what_its_sdks_post() -> None:
     headers = receiver.requests[0].headers
     assert (headers["content-type"], headers["a2a-version"]) == ("application/json", "0.3")
     assert headers["x-a2a-notification-token"] == "my-token"
+
+
+async def test_a_token_of_ours_stands_where_the_receiver_asked_for_no_other() -> None:
+    receiver = Receiver(sign=lambda name, body: f"{name}.{len(body)}")
+    bare = evolve(config(), credentials="")
+
+    for one in (config(), bare, evolve(bare, scheme="")):
+        await receiver.webhook.deliver(one, "t:7", BODY)
+
+    told = [(r.headers["authorization"], r.headers.get("x-a2a-notification-jwt")) for r in receiver.requests]
+    assert told == [("Bearer my-credentials", "t:7.19"), ("Bearer t:7.19", None), ("Bearer t:7.19", None)]
 
 
 async def test_a_scheme_alone_proves_nothing_and_is_not_sent() -> None:
@@ -253,3 +267,91 @@ async def test_the_certificate_must_be_the_host_s_not_the_address_s(tmp_path: Pa
             assert not trusted, error  # noqa: PT017 - either is expected once
 
     assert bool(heard) is trusted
+
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answering(answer: Answer) -> AsyncIterator[str]:
+    """Answer each connection on loopback so, until the end; gives the url."""
+    answers: set[asyncio.Future[None]] = set()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers.add(asyncio.ensure_future(answer(reader, writer)))
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await asyncio.gather(*answers)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        yield f"http://localhost:{server.sockets[0].getsockname()[1]}/"
+        for one in answers:
+            one.cancel()
+        await asyncio.gather(*answers, return_exceptions=True)
+
+
+async def delivered(answer: Answer, body: bytes = BODY, scheme: str = "http") -> str:
+    """Deliver to who answers so, with little patience; gives what went wrong."""
+    guard = Guard.of(system_resolve, ["localhost"])
+    async with answering(answer) as url, Webhook.open(guard, SystemClock(), patience=0.3) as webhook:
+        try:
+            async with asyncio.timeout(0.5):  # as who delivers has one for all of it
+                await webhook.deliver(config(url.replace("http", scheme, 1)), "t:7", body)
+        except Undelivered as fault:
+            return str(fault)
+        except TimeoutError:
+            return "timeout"
+    return ""
+
+
+async def test_a_receiver_that_never_reads_is_not_waited_for() -> None:
+    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"POST")
+        await asyncio.sleep(10)
+
+    assert await delivered(answer, b"x" * (32 << 20)) in ("WriteTimeout: ", "timeout")
+
+
+async def test_a_receiver_that_drips_its_answer_is_not_waited_for() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for letter in b"HTTP/1.1 200 OK\r\nx-slow: and so on and so on":
+            writer.write(bytes([letter]))
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    assert await delivered(answer) == "timeout"
+
+
+async def test_headers_without_end_are_a_failure() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"x-more: " + b"y" * 4096 + b"\r\n")
+            await writer.drain()
+
+    assert (await delivered(answer)).startswith("RemoteProtocolError")
+
+
+async def test_a_body_without_end_is_not_read() -> None:
+    sent = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n")
+        while True:
+            writer.write(b"z" * 65536)
+            sent += 65536
+            await writer.drain()
+
+    assert await delivered(answer) == ""
+    assert sent < 64 << 20  # what the network's own buffers hold
+
+
+async def test_a_receiver_that_speaks_no_tls_is_a_failure_worth_another_try() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    assert "cannot be reached" in await delivered(answer, scheme="https")

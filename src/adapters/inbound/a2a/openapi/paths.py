@@ -67,6 +67,20 @@ def _health(schemas: Schemas) -> Schema:
     return schemas.component("Health", told_)
 
 
+def _keys(schemas: Schemas) -> Schema:
+    key: Schema = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("kty", "crv", "x", "y", "kid", "alg", "use")},
+        "required": ["kty", "crv", "x", "kid", "alg", "use"],
+    }
+    told_: Schema = {
+        "type": "object",
+        "properties": {"keys": {"type": "array", "items": key}},
+        "required": ["keys"],
+    }
+    return schemas.component("Keys", told_)
+
+
 def _anything(_schemas: Schemas) -> Schema:
     return {"type": "object"}
 
@@ -263,6 +277,14 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         told(a2a.AgentCard),
         tag="service",
         media_type=JSON,
+        public=True,
+    ),
+    ("GET", "/.well-known/jwks.json"): Operation(
+        "getKeys",
+        "The keys that the service signs with",
+        _keys,
+        tag="service",
+        media_type="application/jwk-set+json",
         public=True,
     ),
     ("GET", "/health"): Operation("getHealth", "Whether the process answers", _health, tag="service", media_type=JSON),
