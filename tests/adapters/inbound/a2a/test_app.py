@@ -49,7 +49,7 @@ async def test_all_but_the_card_needs_credentials(method: str, path: str) -> Non
     assert answer.status_code == 401
 
 
-async def test_every_route_is_behind_the_guard_but_the_card() -> None:
+async def test_every_route_is_behind_the_guard_but_the_card_and_the_keys() -> None:
     app = Stage().app
 
     public = {
@@ -60,7 +60,7 @@ async def test_every_route_is_behind_the_guard_but_the_card() -> None:
         for path in [route.path]
     }
 
-    assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json"}
+    assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}
 
 
 async def test_what_lives_with_the_application_begins_and_ends_with_it() -> None:
