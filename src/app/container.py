@@ -44,20 +44,24 @@ from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scri
 from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable, SigningKeys
 from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
+from opencode_a2a_server.adapters.outbound.system.capabilities import everybody
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
-from opencode_a2a_server.app.ports.offers import offers_of
+from opencode_a2a_server.app.ports.offers import Offers, offers_of
 from opencode_a2a_server.app.ports.paths import Paths
 from opencode_a2a_server.app.settings import InterruptSettings, Settings, SettingsError
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
+from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
+from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
+from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, ReachSession
 from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
 from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
@@ -67,14 +71,17 @@ from opencode_a2a_server.app.usecases.job import Pace
 from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.look_around import LookAround
+from opencode_a2a_server.app.usecases.read_files import ReadFiles
 from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe
+from opencode_a2a_server.app.usecases.tend_workspaces import TendWorkspaces
 from opencode_a2a_server.app.usecases.use_session import UseSession
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
+from opencode_a2a_server.app.usecases.work_in_session import WorkInSession
 from opencode_a2a_server.domain.terms import Terms
 
 _log = logging.getLogger(__name__)
@@ -92,6 +99,27 @@ def _paths(settings: Settings) -> Paths:
     """Give the disk that the runtime works on: ours, unless it is an OpenCode on another machine."""
     remote = settings.runtime.runtime == "opencode" and not settings.opencode.local
     return UnseenPaths() if remote else HostPaths()
+
+
+def _methods(
+    offers: Offers,
+    reach: ReachSession,
+    turns: RunTurns,
+    check: CheckCapability,
+    work: Callable[[], WorkInSession],
+) -> MethodServices:
+    """Make the use cases for what the runtime offers."""
+    sessions, catalog, workspaces, files = offers.sessions, offers.catalog, offers.workspaces, offers.files
+    choose = reach.choose
+    return MethodServices(
+        sessions=None if sessions is None else ReadSessions(sessions.read, reach),
+        changes=None if sessions is None else ChangeSessions(sessions.edit, reach, turns, check),
+        work=None if sessions is None else work(),
+        around=None if catalog is None else LookAround(catalog, choose),
+        workspaces=None if workspaces is None else TendWorkspaces(workspaces, choose, check),
+        files=None if files is None else ReadFiles(files, choose),
+        enabled=check.enabled,
+    )
 
 
 class Container(containers.DeclarativeContainer):
@@ -207,10 +235,27 @@ class Container(containers.DeclarativeContainer):
         delete=providers.Singleton(DeletePushConfig, journal=journal, configs=push_configs, deliver=deliver),
     )
     offers = providers.Singleton(offers_of, agent)
+    choose = providers.Singleton(ChooseDirectory, check=places)
+    reach = providers.Singleton(ReachSession, use=sessions, choose=choose)
+    check_capability = providers.Singleton(
+        CheckCapability,
+        enabled=settings.provided.methods.capabilities,
+        may=providers.Object(everybody),
+        switches=settings.provided.methods.switches,
+    )
+    work = providers.Singleton(
+        WorkInSession,
+        agent=agent,
+        sessions=offers.provided.sessions,
+        reach=reach,
+        turns=turns,
+        check=check_capability,
+        audit=audit,
+        clock=clock,
+        most=settings.provided.turn.limits.seconds,
+    )
     methods = providers.Singleton(
-        MethodServices,
-        sessions=providers.Callable(lambda has: has and ReadSessions(has.read), offers.provided.sessions),
-        around=providers.Callable(lambda has: has and LookAround(has), offers.provided.catalog),
+        _methods, offers=offers, reach=reach, turns=turns, check=check_capability, work=work.provider
     )
     authenticate = providers.Singleton(BearerTokens.of, providers.List(settings.provided.auth.bearer_token))
     services = providers.Singleton(
@@ -300,6 +345,8 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         if push.enabled:
             await stack.enter_async_context(container.deliver())
         turns = await stack.enter_async_context(container.turns())
+        if container.offers().sessions is not None:
+            await stack.enter_async_context(container.work())
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
         if settings.grpc_address:

@@ -21,6 +21,7 @@ import attrs
 from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
 
+from opencode_a2a_server.app.ports.capabilities import Capability
 from opencode_a2a_server.app.usecases.accept_message import ToWorking
 from opencode_a2a_server.domain.interrupt import Action
 from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
@@ -451,6 +452,44 @@ class CardSettings:
 
 
 @frozen
+class MethodSettings:
+    """Extension methods that are dangerous: what each of these lets anybody do who may ask at all."""
+
+    shell: bool = _setting(
+        "A2A_ENABLE_SESSION_SHELL",
+        "Whether `opencode.sessions.shell` runs commands in OpenCode's shell, without a permission being asked.",
+        default=False,
+    )
+    workspaces: bool = _setting(
+        "A2A_ENABLE_WORKSPACE_MUTATIONS",
+        "Whether `opencode.workspaces.*` and `opencode.worktrees.*` make, reset and remove them.",
+        default=False,
+    )
+    delete: bool = _setting(
+        "A2A_ENABLE_SESSION_DELETE", "Whether `opencode.sessions.delete` deletes sessions for good.", default=False
+    )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What is switched on."""
+        switched = {
+            Capability.SESSION_SHELL: self.shell,
+            Capability.WORKSPACE_MUTATION: self.workspaces,
+            Capability.SESSION_DELETE: self.delete,
+        }
+        return frozenset(capability for capability, on in switched.items() if on)
+
+    @property
+    def switches(self) -> Mapping[Capability, str]:
+        """How each is switched on."""
+        return {
+            Capability.SESSION_SHELL: "A2A_ENABLE_SESSION_SHELL=true",
+            Capability.WORKSPACE_MUTATION: "A2A_ENABLE_WORKSPACE_MUTATIONS=true",
+            Capability.SESSION_DELETE: "A2A_ENABLE_SESSION_DELETE=true",
+        }
+
+
+@frozen
 class PushSettings:
     """Push notifications."""
 
@@ -537,6 +576,7 @@ class Settings:
     interrupts: InterruptSettings = field(factory=InterruptSettings)
     store: StoreSettings = field(factory=StoreSettings)
     card: CardSettings = field(factory=CardSettings)
+    methods: MethodSettings = field(factory=MethodSettings)
     push: PushSettings = field(factory=PushSettings)
     signing: SigningSettings = field(factory=SigningSettings)
     log: LogSettings = field(factory=LogSettings)
@@ -581,7 +621,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "A2A_SESSION_CACHE_MAXSIZE": "bindings of contexts to sessions are kept in the store",
     "A2A_LOG_PAYLOADS": "payloads are not logged",
     "A2A_LOG_BODY_LIMIT": "payloads are not logged",
-    "A2A_ENABLE_SESSION_SHELL": "there is no session shell",
     "A2A_OAUTH_AUTHORIZATION_URL": "only bearer tokens are taken",
     "A2A_OAUTH_TOKEN_URL": "only bearer tokens are taken",
     "A2A_OAUTH_METADATA_URL": "only bearer tokens are taken",

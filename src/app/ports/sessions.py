@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 from attrs import field, frozen
 
 from opencode_a2a_server.domain.ids import MessageId, SessionId
-from opencode_a2a_server.domain.message import Part, Role
+from opencode_a2a_server.domain.message import Json, Part, Role
 from opencode_a2a_server.domain.session import Directory, ModelChoice, PromptOptions, Session
 from opencode_a2a_server.domain.usage import Usage
 
@@ -115,6 +115,8 @@ class Spoken:
     finish: str | None = None
     error: Mapping[str, Any] | None = None
     usage: Usage | None = None
+    structured: Json = None
+    """The data in which the model answered, if it was told a schema; the last part has it, too."""
 
 
 @frozen

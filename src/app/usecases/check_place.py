@@ -69,10 +69,14 @@ class CheckPlace:
             ContentTypeNotSupported: It cannot be seen where such a file lies.
 
         """
-        if not any(isinstance(part, UrlPart) and part.url.lower().startswith(_FILE) for part in message.parts):
-            return message
-        parts = [await self._part(part, f"message.parts[{index}].url") for index, part in enumerate(message.parts)]
-        return evolve(message, parts=tuple(parts))
+        parts = await self.parts(message.parts, "message.parts")
+        return message if parts is message.parts else evolve(message, parts=parts)
+
+    async def parts(self, parts: tuple[Part, ...], field: str) -> tuple[Part, ...]:
+        """Do the same for parts that are no message's; `field` is where they were said."""
+        if not any(isinstance(part, UrlPart) and part.url.lower().startswith(_FILE) for part in parts):
+            return parts
+        return tuple([await self._part(part, f"{field}[{index}].url") for index, part in enumerate(parts)])
 
     async def _part(self, part: Part, field: str) -> Part:
         if not isinstance(part, UrlPart) or not part.url.lower().startswith(_FILE):

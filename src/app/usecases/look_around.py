@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
-from opencode_a2a_server.app.ports.catalog import Catalog, Offer
+from opencode_a2a_server.app.ports.catalog import AgentOffered, Catalog, CommandOffered, Offer, ToolServer
+from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, Place
 
 
 @frozen
 class LookAround:
-    """Raises what `Catalog` raises."""
+    """Raises what `ChooseDirectory` and `Catalog` raise."""
 
     catalog: Catalog
+    choose: ChooseDirectory
 
-    async def models(self) -> Offer:
+    async def models(self, place: Place) -> Offer:
         """Give providers and models."""
-        return await self.catalog.models(None)
+        return await self.catalog.models(await self.choose(place))
+
+    async def agents(self, place: Place) -> Sequence[AgentOffered]:
+        """Give the agents."""
+        return await self.catalog.agents(await self.choose(place))
+
+    async def commands(self, place: Place) -> Sequence[CommandOffered]:
+        """Give the commands."""
+        return await self.catalog.commands(await self.choose(place))
+
+    async def tool_servers(self, place: Place) -> Sequence[ToolServer]:
+        """Give the servers of tools."""
+        return await self.catalog.tool_servers(await self.choose(place))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Self, TypeVar
 
 from attrs import define, field
@@ -29,14 +29,16 @@ from opencode_a2a_server.app.usecases.refer import with_references
 from opencode_a2a_server.domain.errors import (
     AgentFault,
     AgentUnreachable,
+    Draining,
     Refusal,
+    SessionBusy,
     SessionLost,
     SessionNotFound,
     Unavailable,
     UnsupportedOperation,
 )
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
-from opencode_a2a_server.domain.ids import MessageId, TaskId
+from opencode_a2a_server.domain.ids import MessageId, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, TextPart
 from opencode_a2a_server.domain.session import PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
@@ -154,6 +156,21 @@ class RunTurns:
     def job(self, task_id: TaskId) -> Job | None:
         """Give the job of a task, if there is one."""
         return self._jobs.get(task_id)
+
+    def lend(self, session: SessionId) -> AbstractAsyncContextManager[None]:
+        """
+        Have a session for work that is no task's, at once or not at all; tasks wait meanwhile.
+
+        Raises:
+            SessionBusy: A task works in it, or waits to.
+            Draining: No new work is taken.
+
+        """
+        if self.draining:
+            raise Draining("the service is about to stop; try again in a moment")
+        if session in self._locks:
+            raise SessionBusy(f"session {session} works on something else; wait for its end, or cancel it")
+        return self._alone(session)
 
     # Jobs
 

@@ -87,6 +87,7 @@ def _spoken(message: _Message) -> Spoken:
         finish=info.finish,
         error=info.error,
         usage=None if info.tokens is None else _usage(info.tokens, info.cost),
+        structured=info.structured,
     )
 
 

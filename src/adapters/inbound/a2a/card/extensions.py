@@ -15,9 +15,14 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtensionSupportRequired
-from opencode_a2a_server.adapters.inbound.a2a.methods.uris import PROVIDER_DISCOVERY, SESSION_QUERY
+from opencode_a2a_server.adapters.inbound.a2a.methods.uris import (
+    FILES,
+    PROVIDER_DISCOVERY,
+    SESSION_QUERY,
+    WORKSPACE_CONTROL,
+)
 
-from .skills import ANSWER, PROVIDERS, SESSIONS, Skill
+from .skills import ANSWER, PROVIDERS, READING, SESSIONS, WORKSPACES, Skill
 
 STREAM_HINTS: Final = "urn:a2a:stream-hints/v1"
 SESSION_BINDING: Final = "urn:a2a:session-binding/v1"
@@ -153,6 +158,20 @@ def extensions(*, to_working: str = "reject") -> tuple[Extension, ...]:
             description="Providers and models that the runtime can work with.",
             skills=(PROVIDERS,),
             by_methods=True,
+        ),
+        Extension(
+            uri=WORKSPACE_CONTROL,
+            description="Projects of the runtime, their workspaces and worktrees.",
+            skills=(WORKSPACES,),
+            by_methods=True,
+            public=False,
+        ),
+        Extension(
+            uri=FILES,
+            description="Files the runtime works on, and what was changed in them.",
+            skills=(READING,),
+            by_methods=True,
+            public=False,
         ),
     )
 

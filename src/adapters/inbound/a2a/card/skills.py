@@ -71,3 +71,19 @@ PROVIDERS: Final = Skill(
     tags=("provider", "model", "opencode"),
     examples=("List the providers.", "List the models of a provider."),
 )
+
+WORKSPACES: Final = Skill(
+    id="opencode.workspace.control",
+    name="Look after projects and worktrees",
+    description="Lists the runtime's projects, workspaces and worktrees and, where that is allowed, makes and removes them.",
+    tags=("project", "workspace", "worktree", "opencode"),
+    examples=("List the projects.", "Make a worktree named trial."),
+)
+
+READING: Final = Skill(
+    id="opencode.files.query",
+    name="Read files and changes",
+    description="Finds, lists and reads files the runtime works on, and tells what was changed and not committed.",
+    tags=("file", "diff", "git", "opencode"),
+    examples=("Read README.md.", "What was changed?"),
+)

@@ -9,28 +9,40 @@ from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.app.ports.catalog import Offer
 from opencode_a2a_server.app.usecases.look_around import LookAround
 
-from .read import Params, Words
+from .read import Placed, Words
 from .row import Answer, ExtensionMethod, MethodServices, row
 from .told import plain
 from .uris import PROVIDER_DISCOVERY
 
 
-class ListModels(Params, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ListModels(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose models are wanted."""
 
     provider_id: Words | None = None
 
 
-async def _providers(around: LookAround, _call: Call, _asked: Params) -> Told:
-    offer = await around.models()
+async def _providers(around: LookAround, _call: Call, asked: Placed) -> Told:
+    offer = await around.models(asked.place)
     return {"items": plain(offer.providers), **_defaults(offer)}
 
 
 async def _models(around: LookAround, _call: Call, asked: ListModels) -> Told:
-    offer = await around.models()
+    offer = await around.models(asked.place)
     wanted = None if asked.provider_id is None else asked.provider_id.strip()
     models = [model for model in offer.models if wanted in (None, model.provider_id)]
     return {"items": plain(models), **_defaults(offer)}
+
+
+async def _agents(around: LookAround, _call: Call, asked: Placed) -> Told:
+    return {"items": plain(await around.agents(asked.place))}
+
+
+async def _commands(around: LookAround, _call: Call, asked: Placed) -> Told:
+    return {"items": plain(await around.commands(asked.place))}
+
+
+async def _tool_servers(around: LookAround, _call: Call, asked: Placed) -> Told:
+    return {"items": plain(await around.tool_servers(asked.place))}
 
 
 def _defaults(offer: Offer) -> Told:
@@ -49,7 +61,7 @@ ROWS: Final[tuple[ExtensionMethod, ...]] = (
         "list_providers",
         extension=PROVIDER_DISCOVERY,
         summary="Who serves models, with how many and which by default.",
-        params=Params,
+        params=Placed,
         answer=Answer(_OFFER, "ProviderSummary"),
         part=_part,
         call=_providers,
@@ -65,5 +77,35 @@ ROWS: Final[tuple[ExtensionMethod, ...]] = (
         part=_part,
         call=_models,
         since="0.2",
+    ),
+    row(
+        "opencode.agents.list",
+        "list_agents",
+        extension=PROVIDER_DISCOVERY,
+        summary="OpenCode's agents: those a prompt may name, and those that work for others.",
+        params=Placed,
+        answer=Answer(("items",), "AgentSummary"),
+        part=_part,
+        call=_agents,
+    ),
+    row(
+        "opencode.commands.list",
+        "list_commands",
+        extension=PROVIDER_DISCOVERY,
+        summary="OpenCode's commands, with the places their arguments go to.",
+        params=Placed,
+        answer=Answer(("items",), "CommandSummary"),
+        part=_part,
+        call=_commands,
+    ),
+    row(
+        "opencode.mcp.status",
+        "mcp_status",
+        extension=PROVIDER_DISCOVERY,
+        summary="Servers of tools (MCP), and whether they are connected.",
+        params=Placed,
+        answer=Answer(("items",), "McpServerStatus"),
+        part=_part,
+        call=_tool_servers,
     ),
 )

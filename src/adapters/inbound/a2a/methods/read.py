@@ -9,7 +9,10 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from opencode_a2a_server.app.usecases.choose_directory import HERE, Named, Place
 from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.ids import SessionId
+from opencode_a2a_server.domain.session import ModelChoice
 
 
 class InvalidField(InvalidRequest):
@@ -24,6 +27,8 @@ Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
 """What an id of the runtime's may be made of: nothing that means anything in a path."""
 Words = Annotated[str, Meta(min_length=1, max_length=4096)]
 """A name or the like."""
+MessageIdentifier = Annotated[str, Meta(pattern=r"^msg[A-Za-z0-9_-]{0,125}\Z")]
+PartIdentifier = Annotated[str, Meta(pattern=r"^prt[A-Za-z0-9_-]{0,125}\Z")]
 
 
 class OpenCodeMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,11 +56,36 @@ class Placed(Params, frozen=True, kw_only=True, forbid_unknown_fields=True):
     directory: Words | None = None
 
     @property
-    def place(self) -> str | None:
+    def place(self) -> Place:
         """The directory that is meant: the parameter counts before the metadata."""
-        if self.directory is not None or self.metadata is None or self.metadata.opencode is None:
-            return self.directory
-        return self.metadata.opencode.directory
+        if self.directory is not None:
+            return Place(self.directory, "directory")
+        if self.metadata is None or self.metadata.opencode is None:
+            return HERE
+        return Place(self.metadata.opencode.directory)
+
+
+class OfSession(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a method takes that is about a session."""
+
+    session_id: Identifier
+
+    @property
+    def named(self) -> Named:
+        """The session that is meant."""
+        return Named(SessionId(self.session_id), self.place)
+
+
+class ModelNamed(Struct, frozen=True, kw_only=True):
+    """A model, by the names OpenCode has for it."""
+
+    providerID: Words  # noqa: N815 - OpenCode's
+    modelID: Words  # noqa: N815 - OpenCode's
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The same in our words."""
+        return ModelChoice(self.providerID.strip(), self.modelID.strip())
 
 
 _P = TypeVar("_P", bound=Struct)
@@ -88,7 +118,7 @@ def _located(text: str) -> InvalidRequest:
     said = _PLACE.sub("", text)
     named = _NAMED.match(said)
     if named is None:
-        said = _PATTERN.sub("an id has letters, digits, _ and - only, at most 128", said)
+        said = _PATTERN.sub("an id has letters, digits, _ and - only, at most 128, and begins as OpenCode's do", said)
         return InvalidField(f"{path or 'the parameters'}: {said}", path)
     field = ".".join(part for part in (path, named["name"]) if part)
     if named["how"].startswith("missing"):

@@ -11,8 +11,12 @@ from attrs import frozen
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.app.ports.capabilities import Capability
+from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.app.usecases.look_around import LookAround
+from opencode_a2a_server.app.usecases.read_files import ReadFiles
 from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
+from opencode_a2a_server.app.usecases.tend_workspaces import TendWorkspaces
+from opencode_a2a_server.app.usecases.work_in_session import WorkInSession
 
 from .read import Params
 
@@ -25,7 +29,13 @@ class MethodServices:
     """The use cases behind extension methods; None for what the runtime has nothing for."""
 
     sessions: ReadSessions | None = None
+    changes: ChangeSessions | None = None
+    work: WorkInSession | None = None
     around: LookAround | None = None
+    workspaces: TendWorkspaces | None = None
+    files: ReadFiles | None = None
+    enabled: frozenset[Capability] = frozenset()
+    """What is switched on."""
 
 
 class Risk(enum.Enum):

@@ -19,11 +19,18 @@ from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.domain.errors import AgentRefused, InvalidRequest, MethodNotSupported
 
-from . import catalog, sessions
+from . import catalog, changes, files, sessions, work, workspaces
 from .read import read
 from .row import ExtensionMethod, MethodServices
 
-TABLE: Final[tuple[ExtensionMethod, ...]] = (*sessions.ROWS, *catalog.ROWS)
+TABLE: Final[tuple[ExtensionMethod, ...]] = (
+    *sessions.ROWS,
+    *work.ROWS,
+    *changes.ROWS,
+    *catalog.ROWS,
+    *workspaces.ROWS,
+    *files.ROWS,
+)
 """All methods, in the order in which they are told."""
 
 
@@ -87,7 +94,11 @@ def dispatched(shape: Shape, table: tuple[ExtensionMethod, ...] = TABLE) -> Mapp
 
 def served(services: MethodServices, table: tuple[ExtensionMethod, ...] = TABLE) -> tuple[ExtensionMethod, ...]:
     """Give the methods that can be had of this runtime: those the card promises."""
-    return tuple(method for method in table if method.part(services) is not None)
+    return tuple(
+        method
+        for method in table
+        if method.part(services) is not None and method.capability in (None, *services.enabled)
+    )
 
 
 def by_extension(services: MethodServices) -> Mapping[str, Mapping[str, str]]:

@@ -14,7 +14,8 @@ from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnr
 from opencode_a2a_server.domain.ids import SessionId
 from opencode_a2a_server.domain.session import Directory
 from tests.adapters.inbound.a2a.stage import HEADERS, Stage
-from tests.fakes.sessions import FakeReader
+from tests.fakes.clock import TurnedClock
+from tests.fakes.sessions import FakeReader, FakeSessions
 
 pytestmark = pytest.mark.anyio
 
@@ -26,12 +27,18 @@ ONE = SessionDetails(SessionId("ses_1"), Directory("/w"), "One", created=1_700_0
 class Caller:
     """A client of a service whose runtime has sessions."""
 
-    reader: FakeReader = field(factory=FakeReader)
+    runtime: FakeSessions = field(factory=FakeSessions)
     stage: Stage = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.reader.add(ONE)
-        self.stage = Stage(methods=MethodServices(sessions=ReadSessions(self.reader)))
+        reach = self.runtime.reach(TurnedClock())
+        self.stage = Stage(methods=MethodServices(sessions=ReadSessions(self.reader, reach)))
+
+    @property
+    def reader(self) -> FakeReader:
+        """What is read."""
+        return self.runtime.reader
 
     async def __call__(self, method: str, headers: dict[str, str], **params: object) -> dict[str, Any]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

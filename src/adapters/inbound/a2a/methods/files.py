@@ -1,0 +1,158 @@
+"""Methods about the files the runtime works on, and their history."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
+from opencode_a2a_server.adapters.inbound.a2a.shared import Told
+from opencode_a2a_server.app.usecases.read_files import ReadFiles
+
+from .read import Placed, Words
+from .row import Answer, ExtensionMethod, MethodServices, row
+from .told import plain
+from .uris import FILES
+
+_LIMIT: Final = 20
+Limit = Annotated[int, Meta(ge=1, le=100)]
+
+
+class FindFiles(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which paths to find."""
+
+    query: Words
+    type: Literal["file", "directory"] | None = None
+    limit: Limit = _LIMIT
+
+
+class SearchText(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which lines to find."""
+
+    pattern: Words
+    limit: Limit = _LIMIT
+
+
+class OfDirectory(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which directory is meant."""
+
+    path: Words = "."
+
+
+class OfFile(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which file is meant."""
+
+    path: Words
+
+
+class DiffFrom(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to compare with: what was committed, or the default branch."""
+
+    mode: Literal["git", "branch"] = "git"
+
+
+async def _find(files: ReadFiles, _call: Call, asked: FindFiles) -> Told:
+    return {"items": list(await files.find(asked.place, asked.query, asked.type, asked.limit))}
+
+
+async def _search(files: ReadFiles, _call: Call, asked: SearchText) -> Told:
+    return {"items": plain(await files.search(asked.place, asked.pattern, asked.limit))}
+
+
+async def _list(files: ReadFiles, _call: Call, asked: OfDirectory) -> Told:
+    return {"items": plain(await files.list(asked.place, asked.path))}
+
+
+async def _read(files: ReadFiles, _call: Call, asked: OfFile) -> Told:
+    return {"item": {"path": asked.path, **plain(await files.read(asked.place, asked.path))}}
+
+
+async def _status(files: ReadFiles, _call: Call, asked: Placed) -> Told:
+    return {"items": plain(await files.status(asked.place))}
+
+
+async def _branch(files: ReadFiles, _call: Call, asked: Placed) -> Told:
+    return {"item": plain(await files.branch(asked.place))}
+
+
+async def _diff(files: ReadFiles, _call: Call, asked: DiffFrom) -> Told:
+    return {"items": plain(await files.diffs(asked.place, asked.mode))}
+
+
+def _part(services: MethodServices) -> ReadFiles | None:
+    return services.files
+
+
+ROWS: Final[tuple[ExtensionMethod, ...]] = (
+    row(
+        "opencode.files.find",
+        "find_files",
+        extension=FILES,
+        summary="The paths that are most like a query.",
+        params=FindFiles,
+        answer=Answer(("items",), "string"),
+        part=_part,
+        call=_find,
+    ),
+    row(
+        "opencode.files.list",
+        "list_files",
+        extension=FILES,
+        summary="What is in a directory.",
+        params=OfDirectory,
+        answer=Answer(("items",), "FileEntry"),
+        part=_part,
+        call=_list,
+    ),
+    row(
+        "opencode.files.read",
+        "read_file",
+        extension=FILES,
+        summary="What is in a file: text, or Base64 where `encoding` says so; one that is not there is empty.",
+        params=OfFile,
+        answer=Answer(("item",), "FileContent"),
+        part=_part,
+        call=_read,
+    ),
+    row(
+        "opencode.files.status",
+        "files_status",
+        extension=FILES,
+        summary="The files that were changed and not committed.",
+        params=Placed,
+        answer=Answer(("items",), "FileStatus"),
+        part=_part,
+        call=_status,
+    ),
+    row(
+        "opencode.text.find",
+        "find_text",
+        extension=FILES,
+        summary="The lines that a regular expression fits (OpenCode needs ripgrep for it).",
+        params=SearchText,
+        answer=Answer(("items",), "TextMatch"),
+        part=_part,
+        call=_search,
+    ),
+    row(
+        "opencode.vcs.get",
+        "get_vcs",
+        extension=FILES,
+        summary="The branch the directory is on, and the default one.",
+        params=Placed,
+        answer=Answer(("item",), "VcsSummary"),
+        part=_part,
+        call=_branch,
+    ),
+    row(
+        "opencode.vcs.diff",
+        "get_vcs_diff",
+        extension=FILES,
+        summary="What differs from what was committed (`git`), or from the default branch (`branch`).",
+        params=DiffFrom,
+        answer=Answer(("items",), "FileDiff"),
+        part=_part,
+        call=_diff,
+    ),
+)
