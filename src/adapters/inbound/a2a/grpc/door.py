@@ -32,7 +32,7 @@ from .streams import Cut
 
 _log = logging.getLogger(__name__)
 
-Responses: TypeAlias = AsyncGenerator[Message | bytes]
+Responses: TypeAlias = AsyncGenerator[bytes]
 
 _CARD_METHODS: Final = frozenset({"GetExtendedAgentCard", "GetAgentCard"})
 """The methods that give a card, in either version: there a client learns which extensions are required."""
@@ -53,8 +53,8 @@ class Service(ABC):
         """Answer a call of a method which gives one message."""
 
     @abstractmethod
-    def stream(self, name: str, call: Call, request: Message, context: Context) -> Responses:
-        """Answer a call of a method which streams; messages may be encoded already."""
+    def stream(self, name: str, call: Call, request: Message) -> Responses:
+        """Answer a call of a method which streams, with encoded messages."""
 
 
 @frozen
@@ -120,7 +120,7 @@ class _Method:
         """Answer with a stream."""
         try:
             call = await self._let_in(context)
-            responses = self.service.stream(self.method.name, call, self._read(sent), context)
+            responses = self.service.stream(self.method.name, call, self._read(sent))
             async with aclosing(responses):
                 await self._tell(responses, context)
         except grpc.aio.AbortError:
@@ -132,7 +132,7 @@ class _Method:
         """Send what comes; when the service ends, a reader has a moment to take what is on its way."""
         with anyio.CancelScope() as scope, self.door.drain.telling(lambda: _hurry(scope)):
             async for response in responses:
-                await context.write(response if isinstance(response, bytes) else response.SerializeToString())
+                await context.write(response)
         if scope.cancelled_caught:
             raise Draining("the service is about to stop; the task goes on: follow it again in a moment")
 

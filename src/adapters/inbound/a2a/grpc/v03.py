@@ -52,7 +52,7 @@ class V03(Service):
         told = await _ANSWERED[name](self.operations, evolve(call, shape=PROTO), MessageToDict(request))
         return read(told, GetMessageClass(self.descriptor.methods_by_name[name].output_type)())
 
-    async def stream(self, name: str, call: Call, request: Message, context: Context) -> Responses:  # noqa: ARG002
+    async def stream(self, name: str, call: Call, request: Message) -> Responses:
         """Stream."""
         feed = await _STREAMED[name](self.operations, evolve(call, shape=PROTO), MessageToDict(request))
         async for frame in self.streams(feed):

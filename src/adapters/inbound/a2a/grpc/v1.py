@@ -1,4 +1,8 @@
-"""Protocol 1.0 over gRPC: the SDK's handler, on the methods that JSON-RPC has by the same names."""
+"""
+Protocol 1.0 over gRPC: the SDK's handler, on the methods that JSON-RPC has by the same names.
+
+Streams go past it: it would make each message anew for each reader, and they are made once for all.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +44,14 @@ class V1(Service):
 
     async def answer(self, name: str, call: Call, request: Message, context: Context) -> Message:
         """Have the SDK's handler answer, in the caller's name."""
-        return cast("Message", await getattr(self._handler(call), name)(request, context))
+        handler = GrpcHandler(Answers(self.operations, call))
+        return cast("Message", await getattr(handler, name)(request, context))
 
-    def stream(self, name: str, call: Call, request: Message, context: Context) -> Responses:
-        """Have it stream."""
-        return cast("Responses", getattr(self._handler(call), name)(request, context))
-
-    def _handler(self, call: Call) -> GrpcHandler:
-        return GrpcHandler(Answers(self.operations, self.streams, call))
+    async def stream(self, name: str, call: Call, request: Message) -> Responses:
+        """Stream."""
+        feed = cast("Feed", await METHODS[name](self.operations, call, request))
+        async for frame in self.streams(feed):
+            yield frame
 
 
 @frozen
@@ -59,7 +63,6 @@ class Answers(RequestHandler):
     """
 
     operations: Operations
-    streams: Streams
     call: Call
 
     async def on_message_send(self, params: a2a.SendMessageRequest, context: ServerCallContext) -> Any:
@@ -67,19 +70,17 @@ class Answers(RequestHandler):
         sent = await self._told("SendMessage", params, a2a.SendMessageResponse())
         return sent.task if sent.HasField("task") else sent.message
 
-    async def on_message_send_stream(
+    def on_message_send_stream(
         self, params: a2a.SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        """SendStreamingMessage."""
-        async for event in self._events("SendStreamingMessage", params):
-            yield event
+        """Is not asked: see V1.stream."""
+        raise NotImplementedError
 
-    async def on_subscribe_to_task(
+    def on_subscribe_to_task(
         self, params: a2a.SubscribeToTaskRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        """SubscribeToTask."""
-        async for event in self._events("SubscribeToTask", params):
-            yield event
+        """Is not asked, either."""
+        raise NotImplementedError
 
     async def on_get_task(self, params: a2a.GetTaskRequest, context: ServerCallContext) -> a2a.Task:
         """GetTask."""
@@ -126,12 +127,6 @@ class Answers(RequestHandler):
 
     async def _told(self, method: str, params: Message, made: _M) -> _M:
         return read(cast("bytes", await METHODS[method](self.operations, self.call, params)), made)
-
-    async def _events(self, method: str, params: Message) -> AsyncGenerator[Event]:
-        feed = cast("Feed", await METHODS[method](self.operations, self.call, params))
-        async for frame in self.streams(feed):
-            response = a2a.StreamResponse.FromString(frame)
-            yield getattr(response, response.WhichOneof("payload") or "")
 
 
 STREAMED: Final = a2a.StreamResponse
