@@ -278,7 +278,11 @@ class Container(containers.DeclarativeContainer):
         version=providers.Callable(lambda chosen: chosen or VERSION, settings.provided.card.version),
         public_url=settings.provided.server.url,
         documentation_url=settings.provided.card.documentation_url,
-        extensions=providers.Callable(extensions, to_working=settings.provided.turn.to_working.value),
+        extensions=providers.Callable(
+            extensions,
+            to_working=settings.provided.turn.to_working.value,
+            directory_override=settings.provided.session.directory_override,
+        ),
         required=settings.provided.card.required,
         push=settings.provided.push.enabled,
         grpc_address=settings.provided.grpc_public_address,

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from a2a import types as a2a
+from attrs import evolve
 from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_a2a_server.adapters.inbound.a2a.codec import task_out
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder, Encoders, to_json
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.message import DataPart, TextPart
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import BlockKind, Entry, InterruptRaised, TaskSubmitted, Update
@@ -287,3 +288,16 @@ def test_streams_of_one_task_share_their_encoder() -> None:
 
     assert encoders.of(task) is encoder
     assert encoders.of(other) is not encoder
+
+
+def test_a_session_that_takes_anothers_place_is_told_with_what_that_means() -> None:
+    told = encoded(evolve(STARTED, replaced=SessionId("ses_0")))["statusUpdate"]
+
+    assert told["metadata"]["shared"]["session"] == {"id": "ses_1", "replaces": "ses_0"}
+    assert "does not remember" in told["status"]["message"]["parts"][0]["text"]
+
+
+def test_who_polls_later_finds_what_was_said_of_it_in_the_history() -> None:
+    task, _ = journaled([evolve(STARTED, replaced=SessionId("ses_0")), COMPLETED])
+
+    assert "does not remember" in task_out(task)["history"][1]["parts"][0]["text"]

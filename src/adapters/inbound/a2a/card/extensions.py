@@ -26,6 +26,7 @@ from .skills import ANSWER, PROVIDERS, READING, SESSIONS, WORKSPACES, Skill
 
 STREAM_HINTS: Final = "urn:a2a:stream-hints/v1"
 SESSION_BINDING: Final = "urn:a2a:session-binding/v1"
+MODEL_SELECTION: Final = "urn:a2a:model-selection/v1"
 INTERACTIVE_INTERRUPT: Final = "urn:a2a:interactive-interrupt/v1"
 
 _NO_MAPPING: Final[Mapping[str, Any]] = {}
@@ -63,12 +64,13 @@ class Extension:
         }
 
 
-def extensions(*, to_working: str = "reject") -> tuple[Extension, ...]:
+def extensions(*, to_working: str = "reject", directory_override: bool = True) -> tuple[Extension, ...]:
     """
     Give the table.
 
     Args:
         to_working: What becomes of a message to a task at work: `reject` or `queue`.
+        directory_override: Whether a message may choose a directory of the workspace.
 
     """
     return (
@@ -123,13 +125,46 @@ def extensions(*, to_working: str = "reject") -> tuple[Extension, ...]:
         ),
         Extension(
             uri=SESSION_BINDING,
-            description=("Each context is bound to one session of the runtime; its id is told, it cannot be chosen."),
+            description="Each context is bound to one session of the runtime: a new one, or the one a message names.",
             params={
+                "metadata_field": "metadata.shared.session.id",
                 "session_metadata_field": "metadata.shared.session",
-                "session_fields": ["id"],
-                "behavior": "context_binding",
+                "session_fields": ["id", "replaces"],
+                "behavior": "prefer_metadata_binding_else_create_session",
+                "supported_metadata": ["shared.session.id", "opencode.directory"],
+                "provider_private_metadata": ["opencode.directory"],
+                "directory_override_enabled": directory_override,
+                "shared_workspace_across_consumers": True,
+                "tenant_isolation": "none",
                 "messages_to_working": to_working,
             },
+            more={
+                "ownership": "a session belongs to who had it opened here, or else to who used it first with success",
+                "foreign_session": "refused as one that does not exist: SESSION_NOT_FOUND",
+                "directory": "inside the workspace, links followed; a context keeps that of its session",
+                "replaces": "the session that was lost, in whose place a new one began",
+            },
+        ),
+        Extension(
+            uri=MODEL_SELECTION,
+            description="A message chooses the model of its turn, and the runtime's agent and the model's variant.",
+            params={
+                "metadata_field": "metadata.shared.model",
+                "behavior": "prefer_metadata_model_else_server_default",
+                "applies_to_methods": ["SendMessage", "SendStreamingMessage", "message/send", "message/stream"],
+                "supported_metadata": [
+                    "shared.model.providerID",
+                    "shared.model.modelID",
+                    "opencode.agent",
+                    "opencode.variant",
+                ],
+                "provider_private_metadata": ["opencode.agent", "opencode.variant"],
+                "fields": {
+                    "providerID": "metadata.shared.model.providerID",
+                    "modelID": "metadata.shared.model.modelID",
+                },
+            },
+            more={"unknown": "refused with the nearest names before the turn, if the runtime can be asked"},
         ),
         Extension(
             uri=INTERACTIVE_INTERRUPT,
