@@ -28,6 +28,8 @@ class FakeLog:
     task: Task
     kept: int = 0
     """How many entries are durable."""
+    folded: int = 0
+    """Up to which entry they can no longer be read one by one."""
     _more: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     @classmethod
@@ -65,6 +67,10 @@ class FakeLog:
             if self.journal.broken:
                 raise JournalUnavailable("the store takes no writes")
             await self._more.wait()
+
+    async def reaches(self, after: Seq) -> bool:
+        """See `TaskLog.reaches`."""
+        return after >= self.folded
 
     def read(self, after: Seq) -> FakeReader:
         """See `TaskLog.read`."""

@@ -22,6 +22,7 @@ from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Li
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.interrupts import Registered
+from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import ContextId, Principal, RequestId, Seq, SessionId, TaskId
@@ -105,6 +106,10 @@ class WatchedStorage:
     async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
         """Pass it on."""
         return await self.beneath.outboxes(stopped=stopped)
+
+    async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
+        """Pass it on."""
+        return await self.beneath.sweep(keeping, now, dry=dry)
 
     async def probe(self) -> None:
         """Say nothing while no write goes through."""

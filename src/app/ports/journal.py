@@ -64,6 +64,16 @@ class TaskLog(Protocol):
         """
         ...
 
+    async def reaches(self, after: Seq) -> bool:
+        """
+        Say whether all that follows an entry can still be read, one by one.
+
+        Raises:
+            JournalUnavailable: The store cannot be read.
+
+        """
+        ...
+
     def read(self, after: Seq) -> Reader:
         """Read from behind an entry; 0 reads from the start."""
         ...

@@ -85,4 +85,6 @@ class Subscribe:
             return Subscription.now(log)
         if cursor.task_id != task_id or not 0 < cursor.seq <= log.task.seq:
             return Subscription.now(log, gap=True)
+        if not await log.reaches(cursor.seq):  # retention has folded what the client has not read
+            return Subscription.now(log, gap=True)
         return Subscription(log, log.read(cursor.seq), cursor.seq, cursor.seq, resumed=True)

@@ -125,6 +125,12 @@ class LiveLog:
         except TimeoutError:
             raise writer.late() from None
 
+    async def reaches(self, after: Seq) -> bool:
+        """Say whether what follows an entry is in memory, or still in the storage: retention folds ended tasks."""
+        if after >= self.written or self._tail.read(after, self.written) is not None:
+            return True
+        return bool(await self._writer.storage.read(self._head, after, Seq(after + 1)))
+
     def read(self, after: Seq) -> LiveReader:
         """Read from behind an entry."""
         return LiveReader(self, after)

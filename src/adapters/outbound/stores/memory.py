@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from attrs import define, evolve, field
 
 from opencode_a2a_server.app.ports.interrupts import Registered
+from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, RequestId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
@@ -14,6 +15,7 @@ from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .order import Order
 from .storage import READ_ENTRIES, Batch, Head, Line, Registration, Standing, Stored, fitting
+from .sweep import Fate, Judge, Seen
 
 
 @define(repr=False)
@@ -30,6 +32,7 @@ class MemoryStorage:
     _tasks: dict[TaskId, _Kept] = field(factory=dict, init=False)
     _order: Order = field(factory=Order, init=False)
     _bindings: dict[tuple[Principal, ContextId], Binding] = field(factory=dict, init=False)
+    _bound_at: dict[tuple[Principal, ContextId], float] = field(factory=dict, init=False)
     _owners: dict[SessionId, Ownership] = field(factory=dict, init=False)
     _push: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict, init=False)
 
@@ -47,8 +50,8 @@ class MemoryStorage:
             kept = self._tasks[head.task_id]
             self._order.move(kept.head, kept.standing, standing)
             kept.standing = standing.over(kept.standing)
-        for key, (binding, _) in batch.bindings.items():
-            self._bindings[key] = binding
+        for key, (binding, at) in batch.bindings.items():
+            self._bindings[key], self._bound_at[key] = binding, at
         for session_id, ownership in batch.owners.items():
             if ownership is None:
                 self._owners.pop(session_id, None)
@@ -111,6 +114,46 @@ class MemoryStorage:
     async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
         """Give those which have stopped, or have not."""
         return _by_age(outbox for outbox in self._push.values() if bool(outbox.stopped) is stopped)
+
+    async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
+        """See `Retention.sweep`."""
+        ended = sum(kept.standing.state.terminal for kept in self._tasks.values())
+        surplus = ended - keeping.tasks if keeping.tasks else 0
+        tasks = [(kept, self._seen(kept)) for kept in self._tasks.values()]
+        excess = sum(seen.rows + seen.snapshot for _, seen in tasks) - keeping.size if keeping.size else 0
+        judge = Judge(keeping, now, surplus, excess)
+        for kept, seen in tasks:
+            fate = judge(seen)
+            if not dry:
+                self._carry_out(kept, fate)
+        unused = self._unused(now - keeping.seconds) if keeping.seconds else []
+        if not dry:
+            for key in unused:
+                del self._bindings[key]
+        return judge.swept + Swept(bindings=len(unused))
+
+    def _seen(self, kept: _Kept) -> Seen:
+        head, standing = kept.head, kept.standing
+        snapshot = standing.snapshot
+        whole = snapshot is not None and snapshot.seq == standing.seq
+        pushed = any(key[0] == head.task_id and not outbox.stopped for key, outbox in self._push.items())
+        rows = sum(len(body) for _, _, body in kept.lines)
+        size = 0 if snapshot is None else len(snapshot.body)
+        return Seen(head.key, head.task_id, standing.at, standing.state.terminal, whole, pushed, rows, size)
+
+    def _carry_out(self, kept: _Kept, fate: Fate) -> None:
+        if fate is Fate.FOLD:
+            kept.lines.clear()
+        if fate is Fate.REMOVE:
+            task_id = kept.head.task_id
+            self._order.remove(kept.head, kept.standing)
+            del self._tasks[task_id]
+            self._push = {key: outbox for key, outbox in self._push.items() if key[0] != task_id}
+            self._interrupts = {key: one for key, one in self._interrupts.items() if one.task_id != task_id}
+
+    def _unused(self, before: float) -> list[tuple[Principal, ContextId]]:
+        used = {(kept.head.principal, kept.head.context_id) for kept in self._tasks.values()}
+        return [key for key, at in self._bound_at.items() if at < before and key not in used and key in self._bindings]
 
     async def probe(self) -> None:
         """Memory takes writes."""

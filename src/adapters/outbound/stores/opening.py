@@ -17,6 +17,7 @@ from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
+from opencode_a2a_server.app.ports.retention import Retention
 
 from .bindings import StoredBindings
 from .errors import StoreUnusable
@@ -42,6 +43,7 @@ class Stores:
     owners: Owners
     push_configs: PushConfigs
     interrupts: Interrupts
+    retention: Retention
 
 
 @asynccontextmanager
@@ -66,6 +68,7 @@ async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None
                 StoredOwners(writer),
                 StoredPushConfigs(writer),
                 StoredInterrupts(writer),
+                storage,
             )
     finally:
         with anyio.CancelScope(shield=True):

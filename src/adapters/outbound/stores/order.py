@@ -48,6 +48,12 @@ class Order:
         own.forget(head.task_id, older)
         own.put(head, standing)
 
+    def remove(self, head: Head, standing: Standing) -> None:
+        """Take a task out."""
+        own = self._own[head.principal]
+        own.forget(head.task_id, standing)
+        del own.facts[head.task_id]
+
     def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
         """List tasks behind a place."""
         own = self._own.get(principal, _Own())

@@ -18,6 +18,7 @@ from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.domain.errors import JournalUnavailable
 
 from . import statements
@@ -26,6 +27,8 @@ from .reads import SqlReads
 from .schema import Schema, bring_up, look
 from .statements import Statement, task_row, update_row
 from .storage import Batch
+from .sweep import sweep
+from .tables import METADATA
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,8 @@ _ADD_UPDATES = (
     "INSERT INTO updates (place, at, body) SELECT * FROM unnest($1::bigint[], $2::float8[], $3::bytea[]) "
     "ON CONFLICT (place) DO NOTHING"
 )
+
+_USED = "SELECT " + " + ".join(f"pg_total_relation_size('{table}')" for table in METADATA.tables)
 
 
 @frozen
@@ -98,6 +103,21 @@ class PostgresStorage(SqlReads):
             if batch.rows:
                 places, moments, bodies = zip(*map(update_row, batch.rows), strict=True)
                 await pen.execute(_ADD_UPDATES, places, moments, bodies)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[_Link]:
+        """Lend the connection that writes, in a transaction."""
+        async with self._transaction() as pen:
+            yield _Link(pen)
+
+    async def used(self) -> int:
+        """Ask for the size of our tables and indexes; what was freed in them counts until PostgreSQL has reused it."""
+        async with self._reading() as link:
+            return int(await link.connection.fetchval(_USED))
+
+    async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
+        """See `Retention.sweep`."""
+        return await sweep(self, keeping, now, dry=dry)
 
     async def probe(self) -> None:
         """Begin a transaction that may write, and undo it."""

@@ -22,15 +22,17 @@ from sqlalchemy import URL, AsyncAdaptedQueuePool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.domain.errors import JournalUnavailable
 
 from . import statements
 from .changes import changes
 from .files import claim, existing
-from .reads import SqlReads
+from .reads import Link, SqlReads
 from .schema import Schema, bring_up, look
 from .statements import Statement, task_row, update_row
 from .storage import Batch
+from .sweep import sweep
 
 _READERS = 4
 _PRAGMAS = (
@@ -77,6 +79,9 @@ class _Link:
 
     async def command(self, sql: str) -> None:
         await self._driver.execute_fetchall(sql)
+
+    async def ask(self, sql: str) -> list[Any]:
+        return list(await self._driver.execute_fetchall(sql))
 
     async def write(self, batch: Batch) -> None:
         await self._driver.executemany("", partial(_write, batch))  # see _Obliging
@@ -128,6 +133,26 @@ class SqliteStorage(SqlReads):
         """Write one transaction."""
         async with self._transaction() as pen:
             await pen.write(batch)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Link]:
+        """Lend the connection that writes."""
+        async with self._transaction() as pen:
+            await pen.command("BEGIN IMMEDIATE")
+            yield pen
+            await pen.command("COMMIT")
+
+    async def used(self) -> int:
+        """Count the pages with something in them."""
+        async with self._reading() as link:
+            ((pages,),), ((free,),), ((size,),) = [
+                await link.ask(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size")
+            ]
+        return int((pages - free) * size)
+
+    async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
+        """See `Retention.sweep`."""
+        return await sweep(self, keeping, now, dry=dry)
 
     async def probe(self) -> None:
         """Take the lock for writing, and leave it."""

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.interrupts import Registered
+from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.ids import ContextId, Principal, PushConfigId, RequestId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
@@ -154,6 +155,10 @@ class Storage(Protocol):
 
     async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
         """Give all which have stopped, or have not, oldest first."""
+        ...
+
+    async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
+        """Fold and remove what the rules do not keep; see `Retention.sweep`."""
         ...
 
     async def probe(self) -> None:

@@ -24,7 +24,9 @@ TASKS = Table(
 )
 """A task's head and standing. `seq` is that of its last change of state: text writes no row here."""
 
-NOT_ENDED = "state NOT IN ({})".format(", ".join(sorted(f"'{state.value}'" for state in TERMINAL)))
+_TERMINAL = ", ".join(sorted(f"'{state.value}'" for state in TERMINAL))
+ENDED_TASK = f"tasks.state IN ({_TERMINAL})"
+NOT_ENDED = f"state NOT IN ({_TERMINAL})"
 """Spelled out: SQLite takes a partial index only for a query in its very words."""
 
 UNFINISHED = Index(

@@ -1,0 +1,51 @@
+"""Retain no more than the rules say: a job of its own, off everybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Self
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.retention import Keeping, Retention
+from opencode_a2a_server.domain.errors import JournalUnavailable
+
+_log = logging.getLogger(__name__)
+
+
+@define(eq=False)
+class Retain:
+    """Sweep the store now and then; a context manager while which it does. Without rules it does nothing."""
+
+    retention: Retention
+    clock: Clock
+    keeping: Keeping
+    interval: float = 3600.0
+    first: float = 60.0
+    """Seconds from the start to the first sweep: the start has other work."""
+    _job: asyncio.Task[None] | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        if self.keeping.bounded:
+            self._job = asyncio.get_running_loop().create_task(self._run(), name="retention")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.gather(self._job, return_exceptions=True)
+
+    async def _run(self) -> None:
+        await self.clock.sleep(self.first)
+        while True:
+            try:
+                swept = await self.retention.sweep(self.keeping, self.clock.now())
+                if swept.folded or swept.removed:
+                    _log.info("%d tasks folded, %d removed, %d bytes freed", swept.folded, swept.removed, swept.freed)
+            except JournalUnavailable as error:
+                _log.warning("the store could not be swept: %s", error)
+            except Exception:  # noqa: BLE001 - whatever it was, the next sweep tries again
+                _log.exception("sweeping the store broke")
+            await self.clock.sleep(self.interval)
