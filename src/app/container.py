@@ -74,6 +74,7 @@ from opencode_a2a_server.app.usecases.look_around import LookAround
 from opencode_a2a_server.app.usecases.read_files import ReadFiles
 from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
 from opencode_a2a_server.app.usecases.recover import Recover
+from opencode_a2a_server.app.usecases.retain import Retain
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
@@ -346,6 +347,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
         await stack.enter_async_context(container.watch())
+        await stack.enter_async_context(Retain(stores.retention, clock, settings.store.keeping))
         if push.enabled:
             await stack.enter_async_context(container.deliver())
         turns = await stack.enter_async_context(container.turns())

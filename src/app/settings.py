@@ -22,6 +22,7 @@ from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
 
 from opencode_a2a_server.app.ports.capabilities import Capability
+from opencode_a2a_server.app.ports.retention import Keeping
 from opencode_a2a_server.app.usecases.accept_message import ToWorking
 from opencode_a2a_server.domain.interrupt import Action
 from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
@@ -419,10 +420,40 @@ class StoreSettings:
     )
     url: str | None = _setting(
         "A2A_TASK_STORE_DATABASE_URL",
-        "`sqlite+aiosqlite:///` and a path, or `postgresql+asyncpg://user:password@host/name` (extra `postgres`). Default: a file named after the port in $STATE_DIRECTORY, else in "
-        "$XDG_STATE_HOME/opencode-a2a-server (~/.local/state/opencode-a2a-server).",
+        "`sqlite+aiosqlite:///` and a path, or `postgresql+asyncpg://user:password@host/name` (extra `postgres`). "
+        "Default: a file named after the port in $STATE_DIRECTORY, else in $XDG_STATE_HOME/opencode-a2a-server "
+        "(~/.local/state/opencode-a2a-server).",
         None,
     )
+    stream_hours: float = _setting(
+        "A2A_RETENTION_STREAM_HOURS",
+        "Hours from a task's end for which its stream can be resumed; then only the task, whole, is kept. 0 is for ever.",
+        24.0,
+        check=_not_negative,
+    )
+    days: float = _setting(
+        "A2A_RETENTION_DAYS",
+        "Days from a task's end for which it is kept. 0 is for ever.",
+        0.0,
+        check=_not_negative,
+    )
+    tasks: int = _setting(
+        "A2A_RETENTION_TASKS",
+        "Ended tasks that are kept, those which began last. 0 is no bound.",
+        0,
+        check=_not_negative,
+    )
+    size: int = _setting(
+        "A2A_RETENTION_BYTES",
+        "Bytes the store may use; beyond, ended tasks go, those which began first before others. 0 is no bound.",
+        0,
+        check=_not_negative,
+    )
+
+    @property
+    def keeping(self) -> Keeping:
+        """The same as rules."""
+        return Keeping(self.stream_hours * 3600, self.days * 86_400, self.tasks, self.size)
 
 
 @frozen

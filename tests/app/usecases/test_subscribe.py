@@ -42,6 +42,17 @@ async def test_any_number_of_readers_see_the_same(house: House) -> None:
     assert seen[0] == seen[1] == seen[2] != []
 
 
+async def test_a_cursor_that_retention_has_passed_gets_the_task_and_a_gap(house: House) -> None:
+    task = await house.begin(Say("one two three"))
+    house.log(task).folded = task.seq
+
+    passed = await house.subscribe(ALICE, task.id, Cursor(task.id, Seq(3)))
+    told_all = await house.subscribe(ALICE, task.id, Cursor(task.id, task.seq))
+
+    assert (passed.gap, passed.resumed) == (True, False)
+    assert (told_all.gap, told_all.resumed) == (False, True)
+
+
 async def test_a_cursor_gets_exactly_the_missing_rest(house: House) -> None:
     task = await house.begin(Say("one two three"))
 
