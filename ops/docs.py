@@ -15,6 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, from anywhere
 
 from opencode_a2a_server.adapters.inbound.a2a import errors
+from opencode_a2a_server.adapters.inbound.a2a.card.contracts import ALIASES
+from opencode_a2a_server.adapters.inbound.a2a.methods import contracts
+from opencode_a2a_server.adapters.inbound.a2a.methods.read import fields_of
+from opencode_a2a_server.adapters.inbound.a2a.methods.row import ExtensionMethod
+from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
 from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting
 from opencode_a2a_server.domain.state import INTERRUPTED, TERMINAL, TRANSITIONS, TaskState
 from ops.conformance.verdict import known_wrong
@@ -112,7 +117,41 @@ def wrong_checks() -> str:
     return "\n".join(lines)
 
 
+def methods() -> str:
+    """List the extension methods, by extension."""
+    lines: list[str] = []
+    for uri in dict.fromkeys(method.extension for method in TABLE):
+        lines += ["", f"## `{uri}`", ""]
+        if others := ALIASES.get(uri):
+            lines += [f"Also known as `{'`, `'.join(others)}`.", ""]
+        lines += ["| method | parameters | gives | risk | since | |", "|---|---|---|---|---|---|"]
+        for method in TABLE:
+            if method.extension == uri:
+                lines.append(_method(method))
+    return "\n".join(lines).strip()
+
+
+def _method(method: ExtensionMethod) -> str:
+    named = [
+        f"**`{name}`**" if needed else f"`{name}`"
+        for name, needed in sorted(fields_of(method.params), key=lambda field: not field[1])
+    ]
+    gives = ", ".join(f"`{name}`" for name in method.answer.fields)
+    gives += f" ({method.answer.items_type or method.answer.type})" if method.answer.type else ""
+    summary = method.summary.replace("|", "\\|") + (f" Needs `{method.setting}=true`." if method.setting else "")
+    return f"| `{method.name}` | {', '.join(named)} | {gives} | {method.risk.value} | {method.since} | {summary} |"
+
+
+def method_errors() -> str:
+    """List the errors of extension methods that have names of their own."""
+    codes = contracts.business_codes(TABLE)
+    lines = ["| type | code |", "|---|---|"]
+    lines += [f"| `{name}` | {code} |" for name, code in sorted(codes.items(), key=lambda item: -item[1])]
+    return "\n".join(lines)
+
+
 SECTIONS = {
+    "reference/methods.md": {"methods": methods, "method errors": method_errors},
     "how-to/conformance.md": {"wrong": wrong_checks},
     "reference/conformance.md": {"clauses": clauses},
     "reference/settings.md": {"settings": settings},

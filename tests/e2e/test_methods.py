@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -514,3 +518,21 @@ def test_what_is_dangerous_is_off_unless_it_is_switched_on(workshop: RealOpenCod
 
     assert {error["data"]["type"] for error in refused} == {"METHOD_DISABLED"}
     assert all("A2A_ENABLE_" in error["message"] for error in refused)
+
+
+# The documentation
+
+
+def test_the_example_of_the_reference_works(call: Caller, service: RunningService, session: str) -> None:
+    document = Path(__file__).parents[2] / "docs" / "reference" / "methods.md"
+    (example,) = re.findall(
+        r"^```bash\n(.*?)^```", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    script = example.replace("http://127.0.0.1:8000", service.url).replace("curl ", "curl --fail --silent ")
+
+    environment = {"PATH": os.environ["PATH"], "A2A_BEARER_TOKEN": service.token}
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert json.loads(done.stdout)["result"]["items"][0]["status"]["state"] == "TASK_STATE_COMPLETED"

@@ -18,13 +18,14 @@ from litestar.types import Guard
 from . import jwks
 from . import rpc as v1_0
 from .auth import Authenticate
+from .card.contracts import Documents, offered
 from .card.document import VERSIONS, Card, CardInfo
-from .card.extensions import Negotiation, served_with
+from .card.extensions import Negotiation
 from .drain import Drain
 from .encode import V1_0, to_json
 from .errors import Fault
 from .front import Front, Manners, refusal
-from .methods.table import by_extension, dispatched
+from .methods.table import dispatched, served
 from .openapi.document import Service, document
 from .openapi.methods import PUSH
 from .operations import Operations, Services
@@ -81,7 +82,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
 
     """
     rests = {"1.0": Rest, "0.3": RestV03}
-    card = evolve(card, extensions=served_with(card.extensions, by_extension(services.methods)))
+    card = evolve(card, extensions=offered(card.extensions, services.methods, versions))
     operations = Operations(services, Negotiation.of(card.extensions, card.required))
     rpc = Rpc(
         operations,
@@ -92,9 +93,8 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         v0_3.REFUSED_IN_STREAMS,
     )
     about = _About(Card.of(card, versions), card.version, tuple(versions))
-    service = Service(
-        card.title, card.version, card.description, card.public_url, tuple(versions), {PUSH} if services.push else set()
-    )
+    switched_on = {method.name for method in served(services.methods)} | ({PUSH} if services.push else set())
+    service = Service(card.title, card.version, card.description, card.public_url, tuple(versions), switched_on)
     app = Litestar(
         [
             post("/")(rpc.__call__),
@@ -102,6 +102,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
             get(["/.well-known/agent-card.json", "/.well-known/agent.json"], opt=_PUBLIC)(about.card_reply),
             get(jwks.PATH, opt=_PUBLIC)(jwks.Jwks.of(keys).reply),
             get("/health")(about.health),
+            get("/extensions/{name:str}/v1")(Documents(card.extensions).reply),
             get("/openapi.json")(Described(service).reply),
         ],
         guards=[_guard(authenticate)],

@@ -56,11 +56,11 @@ def contract(
     """Tell the contract of an extension: of its methods that are served, and of those that could be switched on."""
     methods = [method for method in served if method.extension == uri]
     flagged = [method for method in table if method.extension == uri and method.capability is not None]
-    params: Contract = {"provider": PROVIDER, "errors": {"business_codes": business_codes(methods)}}
+    params: Contract = {"provider": PROVIDER, "errors": {"business_codes": business_codes([*methods, *flagged])}}
     more: Contract = {
         "method_contracts": {method.name: method_contract(method) for method in methods},
         "errors": {
-            "business_codes": business_codes(methods),
+            "business_codes": business_codes([*methods, *flagged]),
             "error_data_fields": ["type", "method", "session_id", "upstream_status", "detail"],
             "invalid_params_data_fields": ["type", "field", "detail"],
         },

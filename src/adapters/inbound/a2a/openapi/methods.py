@@ -7,14 +7,18 @@ the table of methods; a test holds both equal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 
+import msgspec
 from a2a import types as a2a
 from a2a.compat.v0_3 import types as old
 from attrs import frozen
 
-from .schemas import Make, Schema, Schemas, any_of, model, read, told
+from opencode_a2a_server.adapters.inbound.a2a.methods.row import ExtensionMethod
+from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
+
+from .schemas import REF, Make, Schema, Schemas, any_of, model, read, told
 
 V03: Final = "V03"
 """What components of 0.3 begin with."""
@@ -154,10 +158,46 @@ REFUSED: Final = frozenset(
 """Methods that have an answer, but never another one than a refusal: nobody needs them described."""
 
 
+def _params(method: ExtensionMethod) -> Make:
+    """Describe what an extension method takes, from the struct it is read into."""
+
+    def made(schemas: Schemas) -> Schema:
+        (schema,), components = msgspec.json.schema_components([method.params], ref_template=f"{REF}Of{{name}}")
+        for name, component in components.items():
+            schemas.component(f"Of{name}", _portable(component))
+        return schema
+
+    return made
+
+
+def _portable(schema: Any) -> Any:
+    """Write the end of a pattern as JSON Schema does, whose regular expressions are JavaScript's."""
+    if isinstance(schema, Mapping):
+        told = {name: _portable(value) for name, value in schema.items()}
+        pattern = told.get("pattern")
+        return {**told, "pattern": pattern.replace(r"\Z", "$")} if isinstance(pattern, str) else told
+    return [_portable(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _result(method: ExtensionMethod) -> Make:
+    """Describe what an extension method gives; `next_cursor` is there if there is more."""
+
+    def made(_: Schemas) -> Schema:
+        fields = method.answer.fields
+        kinds: dict[str, Schema] = {"items": {"type": "array"}, "ok": {"const": True}, "session_id": {"type": "string"}}
+        needed = [name for name in fields if name != "next_cursor"]
+        return {"type": "object", "properties": {name: kinds.get(name, {}) for name in fields}, "required": needed}
+
+    return made
+
+
+EXTENSIONS: Final[Sequence[Method]] = tuple(
+    Method(method.name, method.summary, _params(method), _result(method), needs=method.name) for method in TABLE
+)
+"""The methods of extensions, which are of every version; each needs that it is served."""
+
+
 def served(versions: Collection[str], switched_on: Collection[str]) -> Iterator[Method]:
     """Give the methods of these versions, without those that need what is not switched on."""
-    return (
-        method
-        for method in DESCRIBED
-        if method.version in versions and (not method.needs or method.needs in switched_on)
-    )
+    of_versions = (method for method in DESCRIBED if method.version in versions)
+    return (method for method in (*of_versions, *EXTENSIONS) if not method.needs or method.needs in switched_on)

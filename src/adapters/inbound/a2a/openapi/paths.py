@@ -287,6 +287,14 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         media_type="application/jwk-set+json",
         public=True,
     ),
+    ("GET", "/extensions/{name}/v1"): Operation(
+        "getExtension",
+        "The contract of an extension",
+        _anything,
+        tag="service",
+        media_type=JSON,
+        refusals=(404,),
+    ),
     ("GET", "/health"): Operation("getHealth", "Whether the process answers", _health, tag="service", media_type=JSON),
     ("GET", "/openapi.json"): Operation("getOpenApi", "This document", _anything, tag="service", media_type=JSON),
 }
