@@ -58,6 +58,8 @@ EDITIONS = (
             "A2A_SCRIPT": str(HERE / "tck-1.0.toml"),
             # Its schema of the card has no room for what 0.3 has in the card's top level.
             "A2A_ENABLE_V03": "false",
+            # It takes the names in metadata, which are 0.2's, for fields of the protocol.
+            "A2A_SHARED_METADATA": "negotiated",
         },
     ),
     Edition(

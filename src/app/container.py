@@ -285,6 +285,7 @@ class Container(containers.DeclarativeContainer):
             directory_override=settings.provided.session.directory_override,
         ),
         required=settings.provided.card.required,
+        unasked=settings.provided.card.unasked,
         push=settings.provided.push.enabled,
         grpc_address=settings.provided.grpc_public_address,
         modified=providers.Callable(lambda clock: clock.now(), clock),
@@ -376,7 +377,7 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         settings.grpc_address,
         authenticate=container.authenticate(),
         drain=container.drain(),
-        negotiation=Negotiation.of(container.card().extensions, settings.card.required),
+        negotiation=Negotiation.of(container.card().extensions, settings.card.required, unasked=settings.card.unasked),
         versions=settings.server.versions,
         body_limit=settings.server.max_body,
     )

@@ -61,6 +61,13 @@ class LogLevel(Enum):
     ERROR = "ERROR"
 
 
+class SharedMetadata(Enum):
+    """Who is told `metadata.shared`."""
+
+    ALWAYS = "always"
+    NEGOTIATED = "negotiated"
+
+
 class LogFormat(Enum):
     """How a log line looks."""
 
@@ -470,6 +477,18 @@ class CardSettings:
         "URIs of extensions, separated by commas, that clients must name in `A2A-Extensions`; others are refused.",
         "",
     )
+
+    shared_metadata: SharedMetadata = _setting(
+        "A2A_SHARED_METADATA",
+        "Who is told `metadata.shared` in answers and streams: `always` everybody, as 0.2 did, or `negotiated`: clients "
+        "that name `urn:a2a:stream-hints/v1` in `A2A-Extensions`.",
+        SharedMetadata.ALWAYS,
+    )
+
+    @property
+    def unasked(self) -> bool:
+        """Whether clients are told metadata that they did not ask for."""
+        return self.shared_metadata is SharedMetadata.ALWAYS
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     """
     rests = {"1.0": Rest, "0.3": RestV03}
     card = evolve(card, extensions=offered(card.extensions, services.methods, versions))
-    operations = Operations(services, Negotiation.of(card.extensions, card.required))
+    operations = Operations(services, Negotiation.of(card.extensions, card.required, unasked=card.unasked))
     rpc = Rpc(
         operations,
         drain,

@@ -96,6 +96,8 @@ class Shape:
     message: Callable[[Told], Told] = _same
     words: Words = Words.V1_0
     """Those in which the same client is notified."""
+    bare: bool = False
+    """Whether our metadata is left out."""
 
 
 V1_0: Final = Shape(VERSION)
@@ -106,9 +108,9 @@ def task_result(task: Task, history_length: int | None = None, *, shape: Shape =
     return to_json(shape.task(task_out(task, history_length)))
 
 
-def listed_task(task: Task, history_length: int | None, *, with_artifacts: bool) -> bytes:
+def listed_task(task: Task, history_length: int | None, *, with_artifacts: bool, shape: Shape = V1_0) -> bytes:
     """Encode a Task as one of a list."""
-    return to_json(task_out(task, history_length, with_artifacts=with_artifacts))
+    return to_json(shape.task(task_out(task, history_length, with_artifacts=with_artifacts)))
 
 
 def list_response(tasks: Sequence[bytes], next_token: str, size: int, total: int) -> bytes:
@@ -168,10 +170,17 @@ class Encoder:
         return made
 
     def _text(self, update: TextAppended, seq: Seq) -> bytes:
+        if self.shape.bare:  # nothing around the text is worth a mould
+            return self._bare_text(update)
         before, between, after = self._moulds.get(update.artifact) or self._mould(update.artifact)
         number = b"%d" % seq
         end = b'}}}},"append":true,"lastChunk":true' if update.last else b'}}}},"append":true'
         return b"".join((before, to_json(update.text), between, number, b'","sequence":', number, end, after))
+
+    def _bare_text(self, update: TextAppended) -> bytes:
+        artifact = {"artifactId": update.artifact, "parts": [{"text": update.text}]}
+        told = {**self._ids(), "artifact": artifact, "append": True}
+        return self._json({"artifactUpdate": {**told, "lastChunk": True} if update.last else told})
 
     def _mould(self, artifact_id: ArtifactId) -> tuple[bytes, bytes, bytes]:
         """Cast what surrounds each text of an artifact: up to the text, to the event's number, and to the end."""

@@ -15,6 +15,7 @@ from opencode_a2a_server.domain.message import Message
 from opencode_a2a_server.domain.push import PushConfig
 
 from . import encode
+from .bare import bare
 from .card.extensions import Negotiation
 from .errors import PushNotificationNotSupported
 from .methods.row import MethodServices
@@ -67,6 +68,10 @@ class Operations:
             raise PushNotificationNotSupported("this agent sends no push notifications; stream, subscribe or poll")
         return Push(self.services.push)
 
+    def _shape(self, call: Call) -> encode.Shape:
+        """Give the shape of what the caller is told: without our metadata if that has to be asked for and was not."""
+        return call.shape if self.negotiation.hints(call.extensions) else bare(call.shape)
+
     def _asked_with(self, call: Call, request: SendRequest) -> PushConfig | None:
         """
         Give the configuration that comes with a message, if there is one; it is told in its client's words.
@@ -89,27 +94,29 @@ class Operations:
             push=self._asked_with(call, request),
         )
         if isinstance(sent, Message):
-            return encode.message_response(sent, shape=call.shape)
-        return await _durable(sent, encode.task_response(sent.task, request.history_length, shape=call.shape))
+            return encode.message_response(sent, shape=self._shape(call))
+        return await _durable(sent, encode.task_response(sent.task, request.history_length, shape=self._shape(call)))
 
     async def get(self, call: Call, request: TaskRequest) -> bytes:
         """Get a task (3.1.3)."""
         log = await self.services.get_task(call.principal, request.task_id)
-        return await _durable(log, encode.task_result(log.task, request.history_length, shape=call.shape))
+        return await _durable(log, encode.task_result(log.task, request.history_length, shape=self._shape(call)))
 
     async def list(self, call: Call, request: ListRequest) -> bytes:
         """List tasks (3.1.4)."""
         listing = await self.services.list_tasks(call.principal, request.wanted, request.size, request.after)
         tasks = []
         async for log in listing.logs():
-            told = encode.listed_task(log.task, request.history_length, with_artifacts=request.with_artifacts)
+            told = encode.listed_task(
+                log.task, request.history_length, with_artifacts=request.with_artifacts, shape=self._shape(call)
+            )
             tasks.append(await _durable(log, told))
         return encode.list_response(tasks, token_out(listing.page.next), request.size, listing.page.total)
 
     async def cancel(self, call: Call, request: TaskRequest) -> bytes:
         """Cancel a task (3.1.5)."""
         log = await self.services.cancel_task(call.principal, request.task_id)
-        return await _durable(log, encode.task_result(log.task, shape=call.shape))
+        return await _durable(log, encode.task_result(log.task, shape=self._shape(call)))
 
     async def stream(self, call: Call, request: SendRequest) -> Feed:
         """Send a message and follow its task (3.1.2)."""
@@ -117,7 +124,7 @@ class Operations:
             call.principal, request.message, call.cursor, push=self._asked_with(call, request)
         )
         if isinstance(streamed, Message):
-            return Feed(encode.message_response(streamed, shape=call.shape))
+            return Feed(encode.message_response(streamed, shape=self._shape(call)))
         return await self._opened(call, streamed, request.history_length)
 
     async def subscribe(self, call: Call, request: TaskRequest) -> Feed:
@@ -127,10 +134,11 @@ class Operations:
     async def _opened(self, call: Call, subscription: Subscription, history_length: int | None = None) -> Feed:
         """Open with the task, unless the reader has it."""
         log = subscription.log
-        encoder = self._encoders.of(log.task, call.shape)
+        shape = self._shape(call)
+        encoder = self._encoders.of(log.task, shape)
         if subscription.resumed:
             return Feed(b"", subscription, encoder)
-        first = encode.task_response(log.task, history_length, gap=subscription.gap, shape=call.shape)
+        first = encode.task_response(log.task, history_length, gap=subscription.gap, shape=shape)
         return Feed(await _durable(log, first), subscription, encoder)
 
 

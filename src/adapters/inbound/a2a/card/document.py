@@ -62,6 +62,8 @@ class CardInfo:
     """What is served beyond the protocol."""
     required: tuple[str, ...] = ()
     """Extensions, by their URIs, which a client must name with each request."""
+    unasked: bool = True
+    """Whether metadata of extensions is told to clients who did not name them, too."""
 
 
 @frozen

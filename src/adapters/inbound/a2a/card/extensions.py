@@ -223,6 +223,8 @@ class Negotiation:
 
     served: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    unasked: bool = True
+    """Whether metadata of extensions is told to callers who did not activate them, too."""
     _places: Mapping[str, int] = field(init=False, repr=False)
 
     @_places.default
@@ -230,7 +232,7 @@ class Negotiation:
         return {uri: place for place, uri in enumerate(self.served)}
 
     @classmethod
-    def of(cls, table: Iterable[Extension], required: Iterable[str] = ()) -> Negotiation:
+    def of(cls, table: Iterable[Extension], required: Iterable[str] = (), *, unasked: bool = True) -> Negotiation:
         """
         Negotiate about the extensions of a table.
 
@@ -238,7 +240,7 @@ class Negotiation:
             ValueError: One is required that is not in it.
 
         """
-        made = cls(tuple(extension.uri for extension in table), tuple(required))
+        made = cls(tuple(extension.uri for extension in table), tuple(required), unasked)
         for uri in made.required:
             if uri not in made.served:
                 raise ValueError(f"extension {uri} is required and not served; served: {', '.join(made.served)}")
@@ -247,6 +249,10 @@ class Negotiation:
     def activated(self, asked: Iterable[str]) -> tuple[str, ...]:
         """Give those which are activated by being asked for; unknown ones are ignored."""
         return tuple(sorted({uri for uri in asked if uri in self._places}, key=self._places.__getitem__))
+
+    def hints(self, activated: Collection[str]) -> bool:
+        """Whether a caller who activated these is told our metadata."""
+        return self.unasked or STREAM_HINTS in activated
 
     def check(self, activated: Collection[str]) -> None:
         """

@@ -58,6 +58,8 @@ class Frames:
         return read(told, self.response()).SerializeToString() if told else b""
 
     def _text(self, update: TextAppended, entry: Entry) -> bytes:
+        if self.encoder.shape.bare:
+            return self._read(entry)
         mould = self._moulds.get(update.artifact)
         if mould is None:
             mould = self._moulds[update.artifact] = _Mould.of(read(self.encoder(entry), self.response()))
