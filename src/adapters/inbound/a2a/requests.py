@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -29,6 +30,8 @@ _M = TypeVar("_M", bound=ProtobufMessage)
 _decode: Final = msgspec.json.Decoder().decode
 _ID_LENGTH: Final = 256
 _OUTPUT_MODES: Final = frozenset({"text/plain", "application/json", "text/*", "application/*", "*/*", "*", "text"})
+_SAID: Final = 500
+"""Characters of what protobuf says; it may name the value, however long that is."""
 _SIZE: Final = 50
 _SIZE_MOST: Final = 100
 _STATES: Final[Mapping[int, TaskState]] = {
@@ -75,9 +78,11 @@ def read_json(body: bytes) -> object:
         MalformedJson: It is none.
 
     """
+    if not body:
+        raise MalformedJson("there is no body; send a JSON object")
     try:
         return _decode(body)
-    except (msgspec.DecodeError, RecursionError) as broken:
+    except (ValueError, RecursionError) as broken:  # of msgspec's, UTF-8's and whole numbers' of too many digits
         raise MalformedJson(f"the body is not JSON: {broken}") from broken
 
 
@@ -193,17 +198,42 @@ def parsed(params: object, message: _M) -> _M:
         return params
     if not isinstance(params, Mapping):
         raise InvalidRequest("the parameters must be an object")
+    _check_objects(params, message.DESCRIPTOR)
     try:
         return ParseDict(params, message, ignore_unknown_fields=True)  # type: ignore[arg-type]
-    except (ParseError, TypeError, ValueError, AttributeError, RecursionError) as broken:
+    except (ParseError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as broken:
         raise InvalidRequest(*_located(str(broken))) from broken
+
+
+def _check_objects(params: Mapping[str, Any], descriptor: Any, place: str = "") -> None:
+    """Refuse what is no object where a message belongs: protobuf would take a text for the names of no fields."""
+    fields = _messages_in(descriptor)
+    for name, value in params.items():
+        if name not in fields or value is None:
+            continue
+        inner, many = fields[name]
+        for item in value if many and isinstance(value, list) else (value,):
+            if not isinstance(item, Mapping):
+                raise InvalidRequest(f"{name} must {'hold objects' if many else 'be an object'}", place + name)
+            _check_objects(item, inner, f"{place}{name}.")
+
+
+@cache
+def _messages_in(descriptor: Any) -> Mapping[str, tuple[Any, bool]]:
+    """Give the fields that hold messages of A2A, by both of their names, with whether they hold many."""
+    return {
+        name: (field.message_type, field.is_repeated)
+        for field in descriptor.fields
+        if field.message_type is not None and field.message_type.file is descriptor.file
+        for name in (field.name, field.json_name)
+    }
 
 
 def _located(text: str) -> tuple[str, str]:
     """Turn protobuf's nested sentences into one, and the dotted name of the field."""
     path = re.findall(r"Failed to parse (\w+) field: ", text)
     cause = re.sub(r"Failed to parse \w+ field: ", "", text).rstrip(".") or "it cannot be read"
-    return cause, ".".join(path)
+    return cause[:_SAID], ".".join(path)
 
 
 def _check_message(message: a2a.Message) -> None:

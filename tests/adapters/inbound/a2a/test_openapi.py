@@ -8,13 +8,14 @@ from functools import cache
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from litestar import Litestar, get
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from opencode_a2a_server.adapters.inbound.a2a.app import METHODS
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
+from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
 from opencode_a2a_server.adapters.inbound.a2a.openapi import methods, paths
 from opencode_a2a_server.adapters.inbound.a2a.openapi.document import Service, document
 from opencode_a2a_server.adapters.inbound.a2a.openapi.schemas import REF, Schemas
@@ -146,6 +147,26 @@ async def test_only_what_is_switched_on_is_described() -> None:
     assert named == new
     assert not named & old
     assert not [name for name in without["components"]["schemas"] if name.startswith("V03")]
+
+
+def test_extension_methods_are_described_from_their_own_table() -> None:
+    switched_on = {method.name for method in TABLE}
+    service = Service("", "", "", "https://agent.example", ("1.0",), switched_on)
+    api = json.loads(to_json(document(service, Stage(versions=("1.0",)).app.routes)))
+
+    named = api["components"]["schemas"]["Call"]["discriminator"]["mapping"]
+    assert not list(OpenAPIV31SpecValidator(api).iter_errors())
+    assert set(named) == {*(method.name for method in methods.served(["1.0"], ())), *(method.name for method in TABLE)}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "opencode.sessions.get", "params": {"session_id": "ses_1"}}
+    check(api, {"$ref": named["opencode.sessions.get"]}, call)
+    with pytest.raises(ValidationError, match="does not match"):
+        check(api, {"$ref": named["opencode.sessions.get"]}, {**call, "params": {"session_id": "../1"}})
+
+
+def test_only_extension_methods_that_are_served_are_described() -> None:
+    served = {method.name for method in methods.served(["1.0"], ["opencode.sessions.list"])}
+
+    assert {name for name in served if name.startswith("opencode.")} == {"opencode.sessions.list"}
 
 
 async def test_the_document_is_served() -> None:
@@ -285,11 +306,11 @@ async def test_frames_of_a_stream_are_as_they_are_described(method: methods.Meth
     log.append(TALE)
     await settled()
 
-    frames = api["paths"]["/"]["post"]["responses"]["200"]["content"]["text/event-stream"]["x-event-data"]
+    frames = api["paths"]["/"]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
     assert len(listener.frames) == len(TALE) + 1
     for frame in listener.frames:
         check(api, method.result(Schemas()), frame.result)
-        check(api, frames, frame.data)
+        check(api, frames["properties"]["data"]["contentSchema"], frame.data)
 
 
 @pytest.mark.parametrize("path", ["/tasks/{id}:subscribe", "/v1/tasks/{id}:subscribe"])
@@ -302,7 +323,7 @@ async def test_frames_over_http_are_as_they_are_described(path: str) -> None:
     log.append(TALE)
     await settled()
 
-    frames = api["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]["x-event-data"]
+    frames = api["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
     assert len(listener.frames) == len(TALE) + 1
     for frame in listener.frames:
-        check(api, frames, frame.data)
+        check(api, frames["properties"]["data"]["contentSchema"], frame.data)

@@ -171,6 +171,11 @@ async def test_another_principals_task_is_no_task() -> None:
         ({"message": message_json(contextId="c" * 300)}, "message.contextId"),
         ({"message": message_json(), "configuration": {"historyLength": "many"}}, "configuration.historyLength"),
         ({"message": message_json(), "configuration": {"returnImmediately": "yes"}}, "configuration.returnImmediately"),
+        ({"message": message_json(), "configuration": "yes"}, "configuration"),
+        ({"message": message_json(), "configuration": []}, "configuration"),
+        ({"message": message_json(parts=["text"])}, "message.parts"),
+        ({"message": message_json(parts={"text": "a"})}, "message.parts"),
+        ({"message": "text"}, "message"),
     ],
 )
 async def test_a_message_that_is_none_is_refused_with_the_field_it_lacks(params: object, field: str) -> None:

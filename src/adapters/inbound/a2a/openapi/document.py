@@ -121,7 +121,7 @@ class _Document:
                 yield {"name": name, "in": "query", "schema": schema}
 
     def _responses(self, operation: Operation) -> Described:
-        told = self._told(operation.answer, operation.media_type)
+        told = self._told(operation.answer, operation.media_type, old=operation.version == "0.3")
         if operation.public:
             tag = {"ETag": {"schema": {"type": "string"}, "required": True}}
             told = {**told, "headers": tag}
@@ -133,11 +133,12 @@ class _Document:
             responses[str(status)] = self._refusal(status, old=operation.version == "0.3")
         return responses
 
-    def _told(self, make: Make, media_type: str) -> Described:
+    def _told(self, make: Make, media_type: str, *, old: bool) -> Described:
         schema = make(self.schemas)
         if media_type != EVENTS:
             return {"description": "What was asked for.", "content": {media_type: {"schema": schema}}}
-        return {"description": _STREAM, "content": {EVENTS: _events(schema)}}
+        failed = self._rpc_error() if old else self._status()
+        return {"description": _STREAM, "content": {EVENTS: {"schema": _event({"anyOf": [schema, failed]})}}}
 
     def _refusal(self, status: int, *, old: bool) -> Described:
         schema, media_type = (self._rpc_error(), JSON) if old else (self._status(), A2A)
@@ -191,7 +192,10 @@ class _Document:
                 "content": {media_type: {"schema": self.schemas.component("Call", body)} for media_type in (JSON, A2A)},
             },
             "responses": {
-                "200": {"description": _RPC_ANSWER, "content": {JSON: {"schema": whole}, EVENTS: _events(stream)}},
+                "200": {
+                    "description": _RPC_ANSWER,
+                    "content": {JSON: {"schema": whole}, EVENTS: {"schema": _event(stream)}},
+                },
                 "204": {"description": "The call had no id: nobody expects an answer."},
                 "401": self._refusal(401, old=False),
                 "403": self._refusal(403, old=False),
@@ -262,10 +266,17 @@ _RPC: Final = (
 _RPC_ANSWER: Final = "A result or an error; for a method that streams, Server-Sent Events with one of them in each."
 
 
-def _events(schema: Schema) -> Described:
+def _event(data: Schema) -> Schema:
+    """Describe one event of a stream: what a media type's schema is about if that is a sequence."""
     return {
-        "schema": {"type": "string", "description": "The data of an event, see x-event-data."},
-        "x-event-data": schema,
+        "type": "object",
+        "properties": {
+            "data": {"type": "string", "contentMediaType": JSON, "contentSchema": data},
+            "id": {"type": "string"},
+            "event": {"enum": ["message", "error"]},
+            "retry": {"type": "integer"},
+        },
+        "required": ["data"],
     }
 
 
