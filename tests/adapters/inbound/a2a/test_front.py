@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 PAGE = "https://app.example"
 ALLOWING = Manners(origins=[PAGE])
 ASKING = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,a2a-version"}
+NAMED = {"id": "task-1", "task": "task-1", "config": "x", "name": "session-query"}
 GETS = sorted(path for method, path in {*paths.DESCRIBED, *paths.REFUSED} if method == "GET")
 
 
@@ -164,7 +165,7 @@ async def test_head_is_get_without_its_body(path: str) -> None:
     log = await stage.begin()
     log.append([STARTED, COMPLETED])
     await log.durable()
-    concrete = path.format(id="task-1", task="task-1", config="x")
+    concrete = path.format(**NAMED)
     version = {"a2a-version": "0.3" if path.startswith("/v1") else "1.0"}
 
     got = await asked(stage, "GET", concrete, version)
@@ -349,13 +350,14 @@ async def test_no_answer_is_sniffed_or_kept_unless_it_says_so(method: str, path:
     log = await stage.begin()
     log.append([STARTED, COMPLETED])
     await log.durable()
-    concrete = path.format(id="task-1", task="task-1", config="x")
+    concrete = path.format(**NAMED)
 
     answer = await asked(stage, method, concrete, token=token)
 
     assert answer.headers["x-content-type-options"] == "nosniff"
-    public = path.startswith("/.well-known")
-    assert answer.headers["cache-control"] == ("public, max-age=300" if public else "no-store")
+    operation = paths.DESCRIBED.get((method, path))
+    kept = "public, max-age=" if operation is not None and operation.public else "no-store"
+    assert answer.headers["cache-control"].startswith(kept)
     assert answer.headers["vary"] == "Accept-Encoding, Origin"
 
 
