@@ -29,7 +29,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.jwks import NO_KEYS
-from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
+from opencode_a2a_server.adapters.inbound.a2a.methods.row import InterruptServices, MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
@@ -68,6 +68,7 @@ from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, Pus
 from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.job import Pace
+from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
 from opencode_a2a_server.app.usecases.look_around import LookAround
@@ -108,6 +109,7 @@ def _methods(
     turns: RunTurns,
     check: CheckCapability,
     work: Callable[[], WorkInSession],
+    interrupts: InterruptServices,
 ) -> MethodServices:
     """Make the use cases for what the runtime offers."""
     sessions, catalog, workspaces, files = offers.sessions, offers.catalog, offers.workspaces, offers.files
@@ -119,6 +121,7 @@ def _methods(
         around=None if catalog is None else LookAround(catalog, choose),
         workspaces=None if workspaces is None else TendWorkspaces(workspaces, choose, check),
         files=None if files is None else ReadFiles(files, choose),
+        interrupts=interrupts,
         enabled=check.enabled,
     )
 
@@ -184,6 +187,7 @@ class Container(containers.DeclarativeContainer):
         turns=turns,
         clock=clock,
         audit=audit,
+        places=places,
         tombstones=settings.provided.interrupts.tombstone,
     )
     accept = providers.Singleton(
@@ -256,7 +260,17 @@ class Container(containers.DeclarativeContainer):
         most=settings.provided.turn.limits.seconds,
     )
     methods = providers.Singleton(
-        _methods, offers=offers, reach=reach, turns=turns, check=check_capability, work=work.provider
+        _methods,
+        offers=offers,
+        reach=reach,
+        turns=turns,
+        check=check_capability,
+        work=work.provider,
+        interrupts=providers.Singleton(
+            InterruptServices,
+            answer=answer,
+            list=providers.Singleton(ListInterrupts, journal=journal, interrupts=interrupts),
+        ),
     )
     authenticate = providers.Singleton(BearerTokens.of, providers.List(settings.provided.auth.bearer_token))
     services = providers.Singleton(
@@ -354,6 +368,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         turns = await stack.enter_async_context(container.turns())
         if container.offers().sessions is not None:
             await stack.enter_async_context(container.work())
+        await stores.interrupts.forget(container.clock().now() - settings.interrupts.tombstone)
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
         if settings.grpc_address:

@@ -18,6 +18,7 @@ from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.job import Pace
+from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
@@ -90,6 +91,7 @@ class House:
     cancel: CancelTask = field(init=False)
     get: GetTask = field(init=False)
     recover: Recover = field(init=False)
+    waiting: ListInterrupts = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.interrupts = FakeInterrupts(self.journal)
@@ -104,6 +106,7 @@ class House:
         self.stream = StreamMessage(self.accept, self.journal, self.subscribe)
         self.cancel = CancelTask(self.journal, self.turns)
         self.get = GetTask(self.journal)
+        self.waiting = ListInterrupts(self.journal, self.interrupts)
         self.recover = Recover(self.journal, self.turns)
 
     @property

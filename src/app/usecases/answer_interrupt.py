@@ -13,6 +13,7 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases import audit_interrupts
+from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.app.usecases.job import Outcome
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.errors import (
@@ -67,6 +68,8 @@ class AnswerInterrupt:
     turns: RunTurns
     clock: Clock
     audit: Audit
+    places: CheckPlace | None = None
+    """Checks directories that callers name; without it they say nothing."""
     tombstones: float = 600.0
     """Seconds after its end for which an interrupt is found by its id alone."""
 
@@ -89,10 +92,20 @@ class AnswerInterrupt:
         """Answer this interrupt of the task."""
         await self._give(log, principal, [Reply(request, answer, channel)])
 
-    async def by_request(self, principal: Principal, request: RequestId, answer: Answer) -> None:
-        """Answer what has this id."""
+    async def by_request(
+        self, principal: Principal, request: RequestId, answer: Answer, *, directory: str | None = None
+    ) -> None:
+        """
+        Answer what has this id. The answer goes to its session's directory; one that is named must be allowed.
+
+        Raises:
+            InvalidRequest: The directory is outside the workspace.
+
+        """
         if self.turns.draining:
             raise Draining("the service is about to stop; try again in a moment")
+        if directory is not None and self.places is not None:
+            await self.places(directory)
         await self(await self._find(principal, request), principal, request, answer)
 
     async def _find(self, principal: Principal, request: RequestId) -> TaskLog:
@@ -128,8 +141,6 @@ class AnswerInterrupt:
             log.append([*([] if message is None else [MessageReceived(message)]), *given.values()])
         outcomes = self._hand_over(task, requests, given)
         await log.durable()
-        for update in given.values():
-            await self.audit.record(audit_interrupts.given(task, update))
         for outcome in outcomes:
             await self._see_taken(outcome)
 

@@ -23,18 +23,18 @@ from opencode_a2a_server.domain.updates import AnswerDropped, AnswerGiven, Inter
 ANSWER = "interrupt.answer"
 RESOLVED = "interrupt.resolved"
 
-GIVEN, REFUSED, NOT_TAKEN = "given", "refused", "not-taken"
+GIVEN, GIVEN_AGAIN, REFUSED, NOT_TAKEN = "given", "given-again", "refused", "not-taken"
 
 
-def given(task: Task, update: AnswerGiven) -> Record:
-    """Tell that an answer was given."""
+def given(task: Task, update: AnswerGiven, *, again: bool = False) -> Record:
+    """Tell that an answer is given; again, if another life of the service may have told that before it ended."""
     return Record(
         update.at,
         ANSWER,
         update.by.principal,
         update.by.channel.value,
         _subject(task, update.request, update.interrupt.session),
-        GIVEN,
+        GIVEN_AGAIN if again else GIVEN,
         {**_asked(update.interrupt), **_said(update.answer), **_reason(update.by.reason)},
     )
 

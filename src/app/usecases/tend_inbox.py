@@ -53,9 +53,15 @@ class TendInbox:
     session: Session
     audit: Audit
 
+    _resumed: frozenset[RequestId] = field(init=False)
+    """Answers that were given in another life of the service, which may have told the runtime."""
     _expiries: dict[RequestId, float] = field(factory=dict, init=False)
     _effect_due: float = field(default=_NEVER, init=False)
     """When a default action must have had an effect."""
+
+    @_resumed.default
+    def _given_before(self) -> frozenset[RequestId]:
+        return frozenset(self.turn.inbox.given)
 
     @property
     def busy(self) -> bool:
@@ -83,7 +89,7 @@ class TendInbox:
         for request in [request for request, due in self._expiries.items() if due <= now]:
             await self._expire(request)
         for given in tuple(self.turn.inbox.given.values()):
-            delivery = self.job.deliveries.setdefault(given.request, Delivery())
+            delivery = self.job.deliveries.setdefault(given.request, Delivery(fresh=given.request not in self._resumed))
             if delivery.due <= now:
                 await self._deliver(given, delivery)
 
@@ -138,6 +144,9 @@ class TendInbox:
         delivery.tries += 1
         with suppress(JournalUnavailable, TimeoutError):  # the intent first, so that a crash does not lose it
             await self.clock.within(self.pace.abort, self.job.log.durable())
+        if delivery.tries == 1:
+            again = not delivery.fresh
+            await self.audit.record(audit_interrupts.given(self.job.log.task, given, again=again))
         self.turn.inbox.sending(given.request)
         try:
             taken = await self.agent.answer(self.session, given.interrupt, given.answer)
@@ -175,8 +184,6 @@ class TendInbox:
         task, now = self.job.log.task, self.clock.now()
         for update in updates:
             match update:
-                case AnswerGiven():
-                    await self.audit.record(audit_interrupts.given(task, update))
                 case AnswerDropped():
                     await self.audit.record(audit_interrupts.dropped(task, update, now))
                 case InterruptResolved():

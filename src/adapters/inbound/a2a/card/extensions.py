@@ -168,15 +168,30 @@ def extensions(*, to_working: str = "reject", directory_override: bool = True) -
         ),
         Extension(
             uri=INTERACTIVE_INTERRUPT,
-            description="Permissions and questions of the agent, told as data and answered by a message to the task.",
+            description=(
+                "Permissions and questions of the agent, told as data; a message to the task answers them, or a method."
+            ),
             params={
                 "interrupt_metadata_field": "metadata.shared.interrupt",
                 "request_id_field": "metadata.shared.interrupt.request_id",
                 "supported_interrupt_events": ["permission.asked", "question.asked"],
+                "permission_reply_values": ["once", "always", "reject"],
+                "success_result_fields": ["ok", "request_id"],
             },
             more={
-                "answered_by": "a message with the task's id, while the task requires input",
-                "permission_reply_values": ["once", "always", "reject"],
+                "answered_by": "a message with the task's id while the task requires input, or a method",
+                "interrupt_fields": [
+                    "request_id",
+                    "type",
+                    "phase",
+                    "details",
+                    "expires_at",
+                    "default_action",
+                    "resolution",
+                    "by",
+                    "reason",
+                ],
+                "question_reply_contract": {"answers": "for each question asked a list of labels or of own words"},
                 "permission_details": ["permission", "patterns", "always", "metadata"],
                 "question_details": ["header", "question", "options", "multiple", "custom"],
             },

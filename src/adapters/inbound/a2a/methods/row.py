@@ -11,6 +11,8 @@ from attrs import frozen
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.app.ports.capabilities import Capability
+from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.app.usecases.look_around import LookAround
 from opencode_a2a_server.app.usecases.read_files import ReadFiles
@@ -25,6 +27,14 @@ _P = TypeVar("_P", bound=Params)
 
 
 @frozen
+class InterruptServices:
+    """What answers permissions and questions, and lists them."""
+
+    answer: AnswerInterrupt
+    list: ListInterrupts
+
+
+@frozen
 class MethodServices:
     """The use cases behind extension methods; None for what the runtime has nothing for."""
 
@@ -36,6 +46,7 @@ class MethodServices:
     files: ReadFiles | None = None
     enabled: frozenset[Capability] = frozenset()
     """What is switched on."""
+    interrupts: InterruptServices | None = None
 
 
 class Risk(enum.Enum):

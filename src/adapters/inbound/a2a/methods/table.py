@@ -19,7 +19,7 @@ from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.domain.errors import AgentRefused, InvalidRequest, MethodNotSupported
 
-from . import catalog, changes, files, sessions, work, workspaces
+from . import catalog, changes, files, interrupts, sessions, work, workspaces
 from .read import read
 from .row import ExtensionMethod, MethodServices
 
@@ -27,6 +27,7 @@ TABLE: Final[tuple[ExtensionMethod, ...]] = (
     *sessions.ROWS,
     *work.ROWS,
     *changes.ROWS,
+    *interrupts.ROWS,
     *catalog.ROWS,
     *workspaces.ROWS,
     *files.ROWS,
@@ -77,7 +78,7 @@ def _flat(fault: Fault, error: Exception, context: Mapping[str, str]) -> dict[st
     """Tell an error as 0.2 did: its type, and what there is to say of it, side by side."""
     named = fault.details[0]["metadata"].get("type")
     told: dict[str, Any] = {
-        "type": named or ("INVALID_FIELD" if isinstance(error, InvalidRequest) else fault.row.reason)
+        "type": named or ("INVALID_FIELD" if fault.row.reason == "INVALID_PARAMS" else fault.row.reason)
     }
     told |= context
     if "upstream_status" in told:

@@ -16,6 +16,8 @@ from opencode_a2a_server.app.container import check as check_service
 from opencode_a2a_server.app.container import serve as serve_service
 from opencode_a2a_server.app.settings import LogFormat, LogLevel, LogSettings, Settings, SettingsError, load_settings
 
+from .interrupts import interrupts
+
 EXIT_NOT_READY = 1
 EXIT_SETTINGS = 2
 
@@ -31,6 +33,9 @@ def main(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         context.invoke(serve)
+
+
+main.add_command(interrupts)
 
 
 @main.command()
@@ -101,7 +106,3 @@ def _configure_logging(settings: LogSettings) -> None:
     if settings.level is not LogLevel.DEBUG:
         for chatty in ("httpx", "alembic", "aiosqlite"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""`python -m opencode_a2a_server.app.cli`."""
+
+from . import main
+
+main()
