@@ -106,11 +106,13 @@ class Inbox:
         if resolution != WITHDRAWN:
             self._settled.add(request)
         by = given.by if given is not None and resolution_of(given.answer) == resolution else None
+        # Who has answered the next one is not asked again: the task works until the effect shows, or the one after.
+        shown = None if self.shown is None or self.shown.id in self.given else self.shown
         if by is None:
             self.refusal = ""
-            return [InterruptResolved(request, resolution, shown=self.shown, asked=asked)]
+            return [InterruptResolved(request, resolution, shown=shown, asked=asked)]
         self.refusal = "" if by.principal is not None else str(by)
-        return [InterruptResolved(request, resolution, by.principal, self.shown, by.channel, by.reason, asked)]
+        return [InterruptResolved(request, resolution, by.principal, shown, by.channel, by.reason, asked)]
 
     def compare(self, asked: Iterable[Interrupt], now: float, *, by_rule: bool = True) -> tuple[list[Update], bool]:
         """

@@ -57,8 +57,16 @@ class Subscription:
         return status.state.interrupted and self.since < status.seq <= self.reader.position
 
     async def next(self, patience: float | None = None) -> Sequence[Entry]:
-        """Give what comes next; nothing after `patience` seconds without any."""
-        return await self.reader.next(patience)
+        """
+        Give what comes next; nothing after `patience` seconds without any.
+
+        Where the stream ends since the task waits for somebody, what was said behind that is not given: the end of a
+        stream says why it ends. Whoever reads on from there, or gets the task, has it.
+        """
+        entries, status = await self.reader.next(patience), self.log.task.status
+        if not (status.state.interrupted and self.since < status.seq):
+            return entries
+        return [entry for entry in entries if entry.seq <= status.seq]
 
 
 @frozen

@@ -7,8 +7,10 @@ import pytest
 from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say
 from opencode_a2a_server.app.usecases.subscribe import Cursor, Subscription
 from opencode_a2a_server.domain.errors import TaskIsTerminal, TaskNotFound
-from opencode_a2a_server.domain.ids import Seq, TaskId
+from opencode_a2a_server.domain.ids import ArtifactId, Seq, TaskId
+from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind
 from tests.app.house import ALICE, BOB, House, text_of
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +32,20 @@ async def test_a_stream_begins_with_the_task_as_it_stands_and_misses_nothing_aft
 
     assert not stream.resumed
     assert await read_numbers(house, stream) == list(range(stream.seq + 1, task.seq + 1))
+
+
+async def test_a_stream_that_ends_since_the_task_waits_ends_with_what_it_waits_for(house: House) -> None:
+    task = await house.begin(Delay(5), AskPermission("bash"))
+    stream = await house.subscribe(ALICE, task.id)
+    await house.clock.turn(5)
+    asked = task.seq
+    house.log(task).append([ArtifactTold(ArtifactId("late"), BlockKind.TEXT, (TextPart("said behind it"),))])
+
+    assert (await read_numbers(house, stream))[-1] == asked
+
+    again = await house.subscribe(ALICE, task.id, Cursor(task.id, asked))
+    (late,) = await house.after(0, again.next())
+    assert late.seq == task.seq
 
 
 async def test_any_number_of_readers_see_the_same(house: House) -> None:

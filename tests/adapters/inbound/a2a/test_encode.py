@@ -17,10 +17,21 @@ from hypothesis import strategies as st
 
 from opencode_a2a_server.adapters.inbound.a2a.codec import task_out
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder, Encoders, to_json
-from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, Principal, RequestId, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.interrupt import Action, Answerer, Channel, Deadline, PermissionAnswer, Verdict
 from opencode_a2a_server.domain.message import DataPart, TextPart
+from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
-from opencode_a2a_server.domain.updates import BlockKind, Entry, InterruptRaised, TaskSubmitted, Update
+from opencode_a2a_server.domain.updates import (
+    AnswerDropped,
+    AnswerGiven,
+    BlockKind,
+    Entry,
+    InterruptRaised,
+    InterruptResolved,
+    TaskSubmitted,
+    Update,
+)
 from tests.adapters.inbound.a2a.folding import folded, parsed, snapshot
 from tests.adapters.inbound.a2a.stage import said
 from tests.adapters.inbound.a2a.updates import (
@@ -261,6 +272,50 @@ def test_an_answered_permission_lets_the_task_work() -> None:
         "phase": "resolved",
         "resolution": "always",
     }
+
+
+@pytest.mark.parametrize(
+    ("channel", "by", "told"),
+    [
+        (Channel.CALLBACK, Principal("bearer:somebody"), {"by": "client"}),
+        (Channel.DEADLINE, None, {"by": "deadline", "reason": "late"}),
+    ],
+)
+def test_how_an_interrupt_ended_says_who_ended_it_but_names_no_client(
+    channel: Channel, by: Principal | None, told: dict[str, str]
+) -> None:
+    reason = told.get("reason", "")
+    update = InterruptResolved(RequestId("per_1"), "reject", by, channel=channel, reason=reason)
+
+    task, entries = journaled([STARTED, InterruptRaised(PERMISSION), update])
+    encoder = Encoder(task)
+    *_, result = [json.loads(encoder(entry)) for entry in entries]
+
+    shared = result["statusUpdate"]["metadata"]["shared"]["interrupt"]
+    named = {"request_id": "per_1", "type": "permission", "phase": "resolved", "resolution": "reject"}
+    assert shared == named | told
+
+
+def test_what_waits_for_a_time_says_how_long_and_what_then() -> None:
+    dated = evolve(PERMISSION, deadline=Deadline(1_700_000_000.0, Action.REJECT))
+
+    result = encoded(STARTED, InterruptRaised(dated))["statusUpdate"]
+
+    text, data = result["status"]["message"]["parts"]
+    due = {"expires_at": 1_700_000_000.0, "default_action": "reject"}
+    assert text["text"].endswith("Without an answer by 2023-11-14 22:13:20 UTC it is rejected.")
+    assert due.items() <= data["data"].items()
+    assert due.items() <= result["metadata"]["shared"]["interrupt"].items()
+
+
+def test_what_a_rule_decides_is_told_to_nobody() -> None:
+    given = AnswerGiven(PERMISSION, PermissionAnswer(Verdict.ONCE), Answerer(Channel.POLICY), 1.0)
+    done = InterruptResolved(RequestId("per_1"), "once", channel=Channel.POLICY, asked=False)
+    task, entries = journaled([STARTED, given, done, AnswerDropped(RequestId("per_2"), "gone")])
+    encoder = Encoder(task)
+
+    assert [encoder(entry) for entry in entries[-3:]] == [b"", b"", b""]
+    assert task.state is TaskState.WORKING
 
 
 def test_an_answer_to_one_of_two_questions_asks_the_other() -> None:
