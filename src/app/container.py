@@ -103,7 +103,8 @@ def _paths(settings: Settings) -> Paths:
     return UnseenPaths() if remote else HostPaths()
 
 
-def _methods(
+def _methods(  # noqa: PLR0913 - what the use cases are made of, each by its name
+    *,
     offers: Offers,
     reach: ReachSession,
     turns: RunTurns,

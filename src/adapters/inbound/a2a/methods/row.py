@@ -12,8 +12,8 @@ from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.app.ports.capabilities import Capability
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
-from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
+from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.look_around import LookAround
 from opencode_a2a_server.app.usecases.read_files import ReadFiles
 from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
