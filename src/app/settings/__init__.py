@@ -1,0 +1,46 @@
+"""
+Settings: one frozen class per concern, read from the environment once, here and nowhere else.
+
+The reference in docs/reference/settings.md is written from these classes. Names of opencode-a2a-server 0.2 keep their
+meaning. A name that is almost one of ours stops the start: what is misspelt must not be silently without effect.
+"""
+
+from __future__ import annotations
+
+from .access import AuthSettings, MethodSettings, SigningSettings
+from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
+from .network import GrpcSettings, HttpSettings, ServerSettings
+from .reading import WITHOUT_EFFECT, every_setting, load_settings
+from .store import StoreBackend, StoreSettings
+from .telling import CardSettings, LogFormat, LogLevel, LogSettings, PushSettings, SharedMetadata
+from .turns import InterruptSettings, TurnSettings
+from .values import Secret, SettingsError
+from .whole import Settings
+
+__all__ = [
+    "WITHOUT_EFFECT",
+    "AuthSettings",
+    "CardSettings",
+    "GrpcSettings",
+    "HttpSettings",
+    "InterruptSettings",
+    "LogFormat",
+    "LogLevel",
+    "LogSettings",
+    "MethodSettings",
+    "OpenCodeSettings",
+    "PushSettings",
+    "RuntimeSettings",
+    "Secret",
+    "ServerSettings",
+    "SessionSettings",
+    "Settings",
+    "SettingsError",
+    "SharedMetadata",
+    "SigningSettings",
+    "StoreBackend",
+    "StoreSettings",
+    "TurnSettings",
+    "every_setting",
+    "load_settings",
+]

@@ -1,0 +1,72 @@
+"""Who may ask, and for what; what the service signs with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from opencode_a2a_server.app.ports.capabilities import Capability
+
+from .values import Secret, setting
+
+
+@frozen
+class AuthSettings:
+    """Who may ask."""
+
+    bearer_token: Secret | None = setting(
+        "A2A_BEARER_TOKEN",
+        "The token clients send as `Authorization: Bearer …`. Required: without it the service does not start.",
+        None,
+    )
+
+
+@frozen
+class MethodSettings:
+    """Extension methods that are dangerous: what each of these lets anybody do who may ask at all."""
+
+    shell: bool = setting(
+        "A2A_ENABLE_SESSION_SHELL",
+        "Whether `opencode.sessions.shell` runs commands in OpenCode's shell, without a permission being asked.",
+        default=False,
+    )
+    workspaces: bool = setting(
+        "A2A_ENABLE_WORKSPACE_MUTATIONS",
+        "Whether `opencode.workspaces.*` and `opencode.worktrees.*` make, reset and remove them.",
+        default=False,
+    )
+    delete: bool = setting(
+        "A2A_ENABLE_SESSION_DELETE", "Whether `opencode.sessions.delete` deletes sessions for good.", default=False
+    )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What is switched on."""
+        switched = {
+            Capability.SESSION_SHELL: self.shell,
+            Capability.WORKSPACE_MUTATION: self.workspaces,
+            Capability.SESSION_DELETE: self.delete,
+        }
+        return frozenset(capability for capability, on in switched.items() if on)
+
+    @property
+    def switches(self) -> Mapping[Capability, str]:
+        """How each is switched on."""
+        return {
+            Capability.SESSION_SHELL: "A2A_ENABLE_SESSION_SHELL=true",
+            Capability.WORKSPACE_MUTATION: "A2A_ENABLE_WORKSPACE_MUTATIONS=true",
+            Capability.SESSION_DELETE: "A2A_ENABLE_SESSION_DELETE=true",
+        }
+
+
+@frozen
+class SigningSettings:
+    """What the service signs with."""
+
+    key: Secret | None = setting(
+        "A2A_SIGNING_KEY",
+        "Private keys in PEM (P-256, P-384 or Ed25519), best as A2A_SIGNING_KEY_FILE. The first one signs push "
+        "notifications; the public halves of all are served at /.well-known/jwks.json.",
+        None,
+    )

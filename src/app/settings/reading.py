@@ -1,0 +1,184 @@
+"""How the settings are read: once, from the environment, with all that is wrong told at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import attrs
+from cattrs import BaseValidationError, Converter, transform_error
+
+from .values import Secret, SettingsError
+from .whole import Settings
+
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "A2A_STREAMING": "streaming is always on",
+    "A2A_PROTOCOL_VERSION": "the protocol version is negotiated with each request",
+    "A2A_SESSION_CACHE_TTL_SECONDS": "bindings of contexts to sessions are kept in the store",
+    "A2A_SESSION_CACHE_MAXSIZE": "bindings of contexts to sessions are kept in the store",
+    "A2A_LOG_PAYLOADS": "payloads are not logged",
+    "A2A_LOG_BODY_LIMIT": "payloads are not logged",
+    "A2A_OAUTH_AUTHORIZATION_URL": "only bearer tokens are taken",
+    "A2A_OAUTH_TOKEN_URL": "only bearer tokens are taken",
+    "A2A_OAUTH_METADATA_URL": "only bearer tokens are taken",
+    "A2A_OAUTH_SCOPES": "only bearer tokens are taken",
+}
+"""Variables of opencode-a2a-server 0.2 which are taken and do nothing, each with the reason; the start says so."""
+
+
+_FILE = "_FILE"
+_NEAR = 0.85
+"""How alike two names are if one is taken for a slip of the other; OPENCODE_* has many names which are not ours."""
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """
+    Read the settings. Each may also be given as `<NAME>_FILE`, the path of a file that holds the value.
+
+    Raises:
+        SettingsError: With all problems at once.
+
+    """
+    problems = list(_unknown(environment))
+    parts: dict[str, Any] = {}
+    for name, group in _groups():
+        parts[name] = _load_group(group, environment, problems)
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings(**parts, environment=dict(environment), notes=tuple(_notes(environment)))
+    if problems := list(_contradictions(settings)):
+        raise SettingsError(problems)
+    return settings
+
+
+def every_setting() -> Iterator[tuple[type, attrs.Attribute[Any]]]:
+    """Give each settings class with its settings, for the reference and for completions."""
+    for _, group in _groups():
+        for setting in attrs.fields(attrs.resolve_types(group)):
+            yield group, setting
+
+
+def _groups() -> Iterator[tuple[str, type[Any]]]:
+    for group in attrs.fields(attrs.resolve_types(Settings)):
+        if group.type is not None and attrs.has(group.type):
+            yield group.name, group.type
+
+
+def _load_group(group: type[Any], environment: Mapping[str, str], problems: list[str]) -> object:
+    given: dict[str, Any] = {}
+    for setting in attrs.fields(attrs.resolve_types(group)):
+        for name in setting.metadata["names"]:
+            try:
+                text = _text(name, environment)
+                if text is not None:
+                    given[setting.name] = _read(text, setting, name)
+                    break
+            except SettingsError as error:
+                problems += error.problems
+                break
+    return group(**given)
+
+
+def _text(name: str, environment: Mapping[str, str]) -> str | None:
+    """Give the value of a variable or of the file it names; empty is not given."""
+    path = environment.get(name + _FILE)
+    if path:
+        if environment.get(name):
+            raise SettingsError([f"{name}: given twice, also as {name}{_FILE}; drop one"])
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{name}{_FILE}: {path} cannot be read ({error})"]) from error
+    return environment.get(name, "").strip() or None
+
+
+def _read(text: str, setting: attrs.Attribute[Any], name: str) -> Any:
+    try:
+        value = _CONVERTER.structure(text, setting.type or str)
+    except (BaseValidationError, ValueError) as error:
+        reason = "; ".join(transform_error(error)) if isinstance(error, BaseValidationError) else str(error)
+        raise SettingsError([f"{name}: {reason}"]) from error
+    check = setting.metadata["check"]
+    if check is not None and (complaint := check(value)):
+        raise SettingsError([f"{name}: {complaint}"])
+    return value
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    known = {name for _, setting in every_setting() for name in setting.metadata["names"]}
+    known |= {name + _FILE for name in known} | set(WITHOUT_EFFECT)
+    for name in sorted(set(environment) - known):
+        if name.startswith("A2A_"):
+            nearest = difflib.get_close_matches(name, known, 1, 0)
+            yield f"{name}: there is no such setting; did you mean {nearest[0]}?"
+        elif name.startswith("OPENCODE_") and (near := difflib.get_close_matches(name, known, 1, _NEAR)):
+            yield f"{name}: there is no such setting; did you mean {near[0]}?"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if bool(settings.opencode.provider_id) != bool(settings.opencode.model_id):
+        yield "OPENCODE_PROVIDER_ID and OPENCODE_MODEL_ID go together: give both or none"
+    url = settings.store.url
+    if url is not None and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://", "postgresql://")):
+        yield (
+            "A2A_TASK_STORE_DATABASE_URL: must begin with sqlite+aiosqlite:/// and name a file, or with "
+            "postgresql+asyncpg:// and name a database"
+        )
+    if settings.grpc.port and settings.grpc.port == settings.server.port:
+        yield "A2A_GRPC_PORT: must differ from A2A_PORT, which HTTP is served on"
+    token = settings.auth.bearer_token
+    if token is not None and any(ord(character) < 0x21 or ord(character) > 0x7E for character in token):  # noqa: PLR2004
+        yield "A2A_BEARER_TOKEN: must be printable ASCII without spaces, or no client could send it"
+
+
+def _notes(environment: Mapping[str, str]) -> Iterator[str]:
+    for name, reason in WITHOUT_EFFECT.items():
+        if environment.get(name):
+            yield f"{name} has no effect: {reason}"
+
+
+def _read_whole(text: object, _: type) -> int:
+    try:
+        return int(str(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _read_number(text: object, _: type) -> float:
+    try:
+        return float(str(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _read_switch(text: object, _: type) -> bool:
+    switches = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    try:
+        return switches[str(text).lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+def _read_choice(text: object, choices: type[Enum]) -> Enum:
+    for choice in choices:
+        if str(text).lower() == str(choice.value).lower():
+            return choice
+    raise ValueError(f"{text!r} is none of {', '.join(str(choice.value) for choice in choices)}")
+
+
+def _make_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(bool, _read_switch)
+    converter.register_structure_hook(int, _read_whole)
+    converter.register_structure_hook(float, _read_number)
+    converter.register_structure_hook(Secret, lambda text, _: Secret(text))
+    converter.register_structure_hook_func(
+        lambda wanted: isinstance(wanted, type) and issubclass(wanted, Enum), _read_choice
+    )
+    return converter
+
+
+_CONVERTER = _make_converter()
