@@ -25,12 +25,15 @@ from opencode_a2a_server.adapters.inbound import server
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card.document import CardInfo
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation, extensions
+from opencode_a2a_server.adapters.inbound.a2a.card.extensions import extensions
+from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
+from opencode_a2a_server.adapters.inbound.a2a.card.signing import CardKey, CardSigner
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.jwks import NO_KEYS
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import InterruptServices, MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
+from opencode_a2a_server.adapters.inbound.a2a.offering import offer
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.audit import open_audit
@@ -125,6 +128,17 @@ def _methods(  # noqa: PLR0913 - what the use cases are made of, each by its nam
         interrupts=interrupts,
         enabled=check.enabled,
     )
+
+
+def _signing_keys(settings: Settings) -> SigningKeys | None:
+    return SigningKeys.read(settings.signing.key) if settings.signing.key else None
+
+
+def _card_signer(settings: Settings) -> CardSigner | None:
+    keys = _signing_keys(settings)
+    if keys is None:
+        return None
+    return CardSigner(tuple(CardKey(key.id, key.algorithm, key.private) for key in keys.signers))
 
 
 class Container(containers.DeclarativeContainer):
@@ -301,19 +315,26 @@ class Container(containers.DeclarativeContainer):
         ),
         required=settings.provided.card.required,
         unasked=settings.provided.card.unasked,
+        extended=settings.provided.card.extended,
         push=settings.provided.push.enabled,
         grpc_address=settings.provided.grpc_public_address,
         modified=providers.Callable(lambda clock: clock.now(), clock),
     )
+    operations = providers.Singleton(
+        offer,
+        services,
+        card,
+        versions=settings.provided.server.versions,
+        at=providers.Singleton(PublicUrl.behind, settings.provided.server.url, settings.provided.server.proxies),
+        signer=providers.Callable(_card_signer, settings),
+    )
     app = providers.Singleton(
         create_app,
-        services=services,
-        card=card,
+        operations,
         authenticate=authenticate,
         drain=drain,
         body_limit=settings.provided.server.max_body,
         keep_alive=settings.provided.server.keep_alive,
-        versions=settings.provided.server.versions,
         manners=providers.Singleton(
             Manners,
             origins=settings.provided.http.origins,
@@ -339,7 +360,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         Exception: What the stores or the runtime raise on entering.
 
     """
-    if problems := list(_problems(settings)):
+    if problems := list(problems_of(settings)):
         raise SettingsError(problems)
     container = Container(settings=settings, terms=_terms(settings.interrupts))
     if (keys := _signing_keys(settings)) is not None:
@@ -362,6 +383,10 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         container.notifier.override(providers.Object(await stack.enter_async_context(webhook)))
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
+        try:
+            container.operations()
+        except ValueError as error:  # what a runtime does not have cannot be required
+            raise SettingsError([f"A2A_REQUIRED_EXTENSIONS: {error}"]) from error
         await stack.enter_async_context(container.watch())
         await stack.enter_async_context(Retain(stores.retention, clock, settings.store.keeping))
         if push.enabled:
@@ -389,12 +414,10 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
     from opencode_a2a_server.adapters.inbound.a2a.grpc.server import PortTaken, serving
 
     server = serving(
-        container.services(),
+        container.operations(),
         settings.grpc_address,
         authenticate=container.authenticate(),
         drain=container.drain(),
-        negotiation=Negotiation.of(container.card().extensions, settings.card.required, unasked=settings.card.unasked),
-        versions=settings.server.versions,
         body_limit=settings.server.max_body,
     )
     try:
@@ -418,8 +441,8 @@ def _terms(settings: InterruptSettings) -> Terms:
     return Terms(rules, settings.ttl or None, settings.permission, settings.question)
 
 
-def _problems(settings: Settings) -> Iterator[str]:
-    """Say why the service cannot start with these settings, as far as the settings alone do not show it."""
+def problems_of(settings: Settings) -> Iterator[str]:
+    """Say why the service cannot start with these settings, as far as they alone and the files they name show it."""
     if settings.auth.bearer_token is None:
         yield "A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"
     known = [extension.uri for extension in extensions()]
@@ -432,10 +455,6 @@ def _problems(settings: Settings) -> Iterator[str]:
         _signing_keys(settings)
     except KeyUnusable as unusable:
         yield f"A2A_SIGNING_KEY: {unusable}"
-
-
-def _signing_keys(settings: Settings) -> SigningKeys | None:
-    return SigningKeys.read(settings.signing.key) if settings.signing.key else None
 
 
 def _find_runtime(settings: Settings) -> AgentFactory:
@@ -538,7 +557,7 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
 
 async def check(settings: Settings) -> list[str]:
     """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
-    problems = list(_problems(settings))
+    problems = list(problems_of(settings))
     _terms(settings.interrupts)
     async with AsyncExitStack() as stack:
         clock, ids = SystemClock(), RandomIds()
@@ -555,4 +574,4 @@ async def check(settings: Settings) -> list[str]:
     return problems
 
 
-__all__ = ["VERSION", "Application", "Container", "assemble", "check", "missing_extras", "serve"]
+__all__ = ["VERSION", "Application", "Container", "assemble", "check", "missing_extras", "problems_of", "serve"]

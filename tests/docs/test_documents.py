@@ -91,6 +91,18 @@ def test_the_python_example_of_how_to_serve_grpc_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
+def test_the_keys_and_the_verifier_of_the_protocol_work_together(tmp_path: Path) -> None:
+    (make,), (example,) = blocks("reference/protocol.md", "bash"), blocks("reference/protocol.md", "python")
+    subprocess.run(["bash", "-ec", make], cwd=tmp_path, check=True, timeout=60, capture_output=True)
+
+    keys = {"A2A_SIGNING_KEY_FILE": f"{tmp_path}/signing-key.pem"}
+    with RunningService({"A2A_RUNTIME": "scripted", **keys}) as service:
+        told = run([sys.executable, "-W", "error", "-c", example], service, tmp_path)
+
+    assert told == "OpenCode A2A: 4 signatures, one of them right at least\n"
+
+
+@pytest.mark.e2e
 def test_the_first_frames_of_a_stream_are_as_the_protocol_says(service: RunningService) -> None:
     body = {"message": {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": "hello"}]}}
     with service.stream("/message:stream", body) as stream:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import rich_click as click
 import structlog
 
-from opencode_a2a_server.app.container import VERSION, missing_extras
+from opencode_a2a_server.app.container import VERSION, problems_of
 from opencode_a2a_server.app.container import check as check_service
 from opencode_a2a_server.app.container import serve as serve_service
 from opencode_a2a_server.app.settings import LogFormat, LogLevel, LogSettings, Settings, SettingsError, load_settings
@@ -45,10 +45,8 @@ def serve() -> None:
     _configure_logging(settings.log)
     for note in settings.notes:
         logging.getLogger(__name__).warning(note)
-    if settings.auth.bearer_token is None:
-        _refuse(["A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"])
-    if missing := missing_extras(settings):
-        _refuse(missing)
+    if problems := list(problems_of(settings)):
+        _refuse(problems)
     serve_service(settings, lambda: _configure_logging(settings.log))
 
 

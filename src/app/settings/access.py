@@ -67,6 +67,6 @@ class SigningSettings:
     key: Secret | None = setting(
         "A2A_SIGNING_KEY",
         "Private keys in PEM (P-256, P-384 or Ed25519), best as A2A_SIGNING_KEY_FILE. The first one signs push "
-        "notifications; the public halves of all are served at /.well-known/jwks.json.",
+        "notifications, each one the agent cards; the public halves of all are served at /.well-known/jwks.json.",
         None,
     )

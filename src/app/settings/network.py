@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from .values import address, hosts, http_url, joined, listed, not_negative, origins, port, positive, setting
+from .values import address, hosts, http_url, joined, listed, networks, not_negative, origins, port, positive, setting
 
 
 @frozen
@@ -31,6 +31,13 @@ class ServerSettings:
         3.0,
         check=positive,
     )
+    trusted_proxies: str = setting(
+        "A2A_TRUSTED_PROXIES",
+        "Addresses and networks, separated by commas, of proxies whose `Forwarded` and `X-Forwarded-*` headers say by "
+        "which URL clients reach the service, if A2A_PUBLIC_URL does not.",
+        "",
+        check=networks,
+    )
     v03: bool = setting(
         "A2A_ENABLE_V03",
         "Whether protocol 0.3 is served beside 1.0, on the same port and the same tasks.",
@@ -47,6 +54,11 @@ class ServerSettings:
     def versions(self) -> tuple[str, ...]:
         """The protocol versions to serve, the preferred one first."""
         return ("1.0", "0.3") if self.v03 else ("1.0",)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The proxies whose word counts: none where the operator has given his own."""
+        return () if self.public_url else listed(self.trusted_proxies)
 
     @property
     def url(self) -> str:

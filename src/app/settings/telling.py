@@ -25,6 +25,11 @@ class CardSettings:
     version: str | None = setting("A2A_VERSION", "Version of the agent. Default: that of this package.", None)
     project: str | None = setting("A2A_PROJECT", "Name of the project it works on.", None)
     documentation_url: str = setting("A2A_DOCUMENTATION_URL", "Where the agent is documented.", "", check=http_url)
+    extended: bool = setting(
+        "A2A_EXTENDED_CARD",
+        "Whether clients who are known get the extended agent card, which says more than the public one.",
+        default=True,
+    )
     required_extensions: str = setting(
         "A2A_REQUIRED_EXTENSIONS",
         "URIs of extensions, separated by commas, that clients must name in `A2A-Extensions`; others are refused.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from attrs import field
@@ -62,6 +63,16 @@ def at_least_one(value: int) -> str:
 def port(value: int) -> str:
     """Refuse what is no port."""
     return "" if 0 <= value <= 65535 else "must be a port, 0 to 65535"  # noqa: PLR2004
+
+
+def networks(text: str) -> str:
+    """Refuse a list that has anything but addresses and networks."""
+    for one in listed(text):
+        try:
+            ip_network(one)
+        except ValueError as error:
+            return f"{one} is no address and no network such as 10.0.0.0/8 ({error})"
+    return ""
 
 
 def http_url(value: str | None) -> str:

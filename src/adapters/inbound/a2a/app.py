@@ -8,34 +8,33 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from anyio import to_thread
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from litestar import Litestar, Response, get, post
 from litestar.connection import ASGIConnection
-from litestar.exceptions import MethodNotAllowedException
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from . import jwks
 from . import rpc as v1_0
 from .auth import Authenticate
-from .card.contracts import Documents, offered
-from .card.document import VERSIONS, Card, CardInfo
-from .card.extensions import Negotiation
+from .card.contracts import Documents
+from .card.served import Cards
 from .drain import Drain
 from .encode import V1_0, to_json
-from .errors import Fault
+from .errors import Fault, MethodNotFound
 from .front import Front, Manners, refusal
 from .methods.table import dispatched, served
 from .openapi.document import Service, document
-from .openapi.methods import PUSH
-from .operations import Operations, Services
+from .openapi.methods import EXTENDED_CARD, PUSH
+from .operations import Operations
 from .parameters import AnyRequest
 from .reply import Content, Reply
 from .rest import Rest
 from .routes import methods_of
 from .rpc import Rpc
 from .v03 import methods as v0_3
-from .v03.rest import RestV03
+from .v03.rest import PREFIX, RestV03
 from .v03.shape import JSON as JSON_V03
 
 _log = logging.getLogger(__name__)
@@ -50,15 +49,13 @@ _MANNERS: Final = Manners()
 
 
 def create_app(  # noqa: PLR0913 - the seams of the application, each by its name
-    services: Services,
+    operations: Operations,
     *,
-    card: CardInfo,
     authenticate: Authenticate,
     drain: Drain,
     keep_alive: float = 3.0,
     body_limit: int = 1 << 20,
     lifespan: Sequence[Lifespan] = (),
-    versions: Sequence[str] = VERSIONS,
     manners: Manners = _MANNERS,
     keys: Mapping[str, Any] = jwks.NO_KEYS,
 ) -> Litestar:
@@ -66,24 +63,18 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     Build the application.
 
     Args:
-        services: The use cases.
-        card: What the operator decides of the agent card.
-        authenticate: Who is asking. All routes need it, except those of the card and the keys.
+        operations: What is served, in which protocol versions, and the cards that say so.
+        authenticate: Who is asking. All routes need it, except those of the public card and the keys.
         drain: Ends the streams when the service is about to end.
         keep_alive: Seconds of silence after which a stream sends a comment. The Python SDK's clients give up after 5.
         body_limit: Bytes that a request's body may have.
         lifespan: What lives as long as the application does.
-        versions: The protocol versions to serve.
         manners: How HTTP is spoken, to browsers above all.
         keys: The JSON Web Key Set of what the service signs with.
 
-    Raises:
-        ValueError: An extension is required that is not served.
-
     """
     rests = {"1.0": Rest, "0.3": RestV03}
-    card = evolve(card, extensions=offered(card.extensions, services.methods, versions))
-    operations = Operations(services, Negotiation.of(card.extensions, card.required, unasked=card.unasked))
+    card, versions = operations.cards.info, operations.cards.versions
     rpc = Rpc(
         operations,
         drain,
@@ -92,8 +83,10 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         dispatched(JSON_V03 if "0.3" in versions else V1_0),
         v0_3.REFUSED_IN_STREAMS,
     )
-    about = _About(Card.of(card, versions), card.version, tuple(versions))
+    about = _About(operations.cards)
+    services = operations.services
     switched_on = {method.name for method in served(services.methods)} | ({PUSH} if services.push else set())
+    switched_on |= {EXTENDED_CARD} if card.extended else set()
     service = Service(card.title, card.version, card.description, card.public_url, tuple(versions), switched_on)
     app = Litestar(
         [
@@ -121,18 +114,21 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
 class _About:
     """What the service says of itself."""
 
-    card: Card
-    version: str
-    protocol_versions: Sequence[str]
+    cards: Cards
 
     async def card_reply(self, request: AnyRequest) -> Reply:
         """`GET /.well-known/agent-card.json` and, as it was called up to 0.2, `GET /.well-known/agent.json`."""
-        headers = request.headers
-        return self.card.reply(headers.get("if-none-match"), headers.get("if-modified-since"))
+        headers, cards = request.headers, self.cards
+        card = cards.public(cards.at.of(request.scope))
+        return card.reply(headers.get("if-none-match"), headers.get("if-modified-since"))
 
     async def health(self) -> Reply:
         """`GET /health`: the process answers; of anything behind it this says nothing."""
-        told: Mapping[str, Any] = {"status": "ok", "version": self.version, "protocol_versions": self.protocol_versions}
+        told: Mapping[str, Any] = {
+            "status": "ok",
+            "version": self.cards.info.version,
+            "protocol_versions": self.cards.versions,
+        }
         return Content(to_json(told))
 
 
@@ -162,7 +158,10 @@ def _guard(authenticate: Authenticate) -> Guard:
 
 def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Tell an error, whoever refuses: a use case, a codec or Litestar."""
-    fault, scope = Fault.of(error), request.scope
+    scope = request.scope
+    if isinstance(error, NotFoundException):
+        error = _nothing_at(scope["path"], request.app) or error
+    fault = Fault.of(error)
     if fault.internal:
         _log.error("%s %s broke", scope.get("method"), scope.get("path"), exc_info=error)
     told = refusal(scope["path"], fault)
@@ -170,3 +169,13 @@ def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
     if isinstance(error, MethodNotAllowedException):
         headers["allow"] = ", ".join(methods_of(request.app, scope["path"]))
     return Response(told.body, status_code=told.status, media_type=told.media_type.decode(), headers=headers)
+
+
+def _nothing_at(path: str, app: Litestar) -> MethodNotFound | None:
+    """Say why there is nothing at a path that would be one of a tenant (A2A 1.0, 11.3), or of a version."""
+    tenant, _, rest = path.lstrip("/").partition("/")
+    if f"/{tenant}" == PREFIX:
+        return MethodNotFound("there is nothing at this path of protocol 0.3, or that version is turned off")
+    if rest and methods_of(app, f"/{rest}"):
+        return MethodNotFound("this agent serves no tenants, its card names none; leave the first part of the path out")
+    return None

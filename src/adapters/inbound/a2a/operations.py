@@ -17,6 +17,7 @@ from opencode_a2a_server.domain.push import PushConfig
 from . import encode
 from .bare import bare
 from .card.extensions import Negotiation
+from .card.served import Card, Cards, Form
 from .errors import PushNotificationNotSupported
 from .methods.row import MethodServices
 from .page_token import token_out
@@ -52,8 +53,19 @@ class Operations:
     """
 
     services: Services
-    negotiation: Negotiation = field(factory=Negotiation)
+    cards: Cards
+    negotiation: Negotiation
     _encoders: encode.Encoders = field(factory=encode.Encoders, init=False)
+
+    def extended_card(self, call: Call, form: Form) -> Card:
+        """
+        Get the extended card (3.1.11).
+
+        Raises:
+            UnsupportedOperation, ExtendedCardNotConfigured: There is none.
+
+        """
+        return self.cards.extended(form, call.url)
 
     @property
     def push(self) -> Push:

@@ -52,6 +52,8 @@ class Call:
     """The protocol version that was asked for, if one was."""
     shape: Shape = V1_0
     """How results are told."""
+    url: str = ""
+    """Where the caller reaches the service, if a card is asked for and that is known."""
 
     @property
     def headers(self) -> Headers:

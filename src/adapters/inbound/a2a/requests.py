@@ -106,6 +106,7 @@ def read_send(params: object) -> SendRequest:
     message = evolve(message, accepts=tuple(map(_mode, asked.accepted_output_modes)), wishes=wishes)
     push = None
     if asked.HasField("task_push_notification_config"):
+        check_no_tenant(asked.task_push_notification_config.tenant, "configuration.taskPushNotificationConfig.tenant")
         push = push_config_in(asked.task_push_notification_config, TaskId(""))
     return SendRequest(message, _checked_length(length), asked.return_immediately, push)
 
@@ -193,9 +194,25 @@ def task_id_in(text: str, field: str = "id") -> TaskId:
 
 
 def parsed(params: object, message: _M) -> _M:
-    """Read ProtoJSON into a message, unless it is one; unknown fields are ignored (A2A 1.0, 5.7)."""
-    if isinstance(params, type(message)):
-        return params
+    """
+    Read ProtoJSON into a message, unless it is one; unknown fields are ignored (A2A 1.0, 5.7).
+
+    Raises:
+        InvalidRequest: Something is of the wrong kind; or it is for a tenant, and there are none.
+
+    """
+    read = params if isinstance(params, type(message)) else _parsed(params, message)
+    check_no_tenant(getattr(read, "tenant", ""))
+    return read
+
+
+def check_no_tenant(tenant: str, field: str = "tenant") -> None:
+    """Refuse what is meant for a tenant (A2A 1.0, 3.2.4): it must not be done for somebody else."""
+    if tenant:
+        raise InvalidRequest(f"this agent serves no tenants, its card names none; leave {field} out", field)
+
+
+def _parsed(params: object, message: _M) -> _M:
     if not isinstance(params, Mapping):
         raise InvalidRequest("the parameters must be an object")
     _check_objects(params, message.DESCRIPTOR)

@@ -8,16 +8,17 @@ is read from behind the colon.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from litestar import delete, get, post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperation
+from opencode_a2a_server.domain.errors import InvalidRequest
 
+from .card.served import Form
 from .drain import Drain
 from .encode import to_json
 from .errors import MethodNotFound
@@ -125,9 +126,14 @@ class Rest:
         call, push = self._call(request), self.operations.push
         return self._content(call, await push.delete(call, {"taskId": task, "id": config}))
 
-    async def extended_card(self) -> NoReturn:
+    async def extended_card(self, request: AnyRequest) -> Reply:
         """`GET /extendedAgentCard`."""
-        raise UnsupportedOperation("there is no extended agent card; the public one says everything")
+        cards, headers = self.operations.cards, request.headers
+        call = evolve(self._call(request, of_card=True), url=cards.at.of(request.scope))
+        card = self.operations.extended_card(call, self._form)
+        return card.reply(
+            headers.get("if-none-match"), headers.get("if-modified-since"), self._media_type, call.headers
+        )
 
     async def _follow(self, request: AnyRequest, task_id: str, verb: str) -> Reply:
         if verb == "cancel":
@@ -143,8 +149,16 @@ class Rest:
     def _envelope(self) -> Envelope:
         return _ENVELOPE
 
-    def _call(self, request: AnyRequest) -> Call:
-        return read_call(request, self.operations.negotiation)
+    @property
+    def _form(self) -> Form:
+        return Form.V1
+
+    @property
+    def _media_type(self) -> bytes:
+        return A2A_JSON
+
+    def _call(self, request: AnyRequest, *, of_card: bool = False) -> Call:
+        return read_call(request, self.operations.negotiation, of_card=of_card)
 
     def _sent(self, body: object) -> SendRequest:
         return read_send(body)
@@ -153,7 +167,7 @@ class Rest:
         return read_get(asked)
 
     def _content(self, call: Call, body: bytes) -> Content:
-        return Content(body, A2A_JSON, headers=call.headers)
+        return Content(body, self._media_type, headers=call.headers)
 
     def _stream(self, call: Call, feed: Feed) -> Reply:
         return EventStream(feed, self._envelope, self.drain, self.keep_alive, call.headers)

@@ -10,19 +10,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, TypeAlias
 
+from a2a import types as a2a
 from attrs import evolve, field, frozen
 
-from opencode_a2a_server.domain.errors import InvalidRequest, UnsupportedOperation
+from opencode_a2a_server.domain.errors import InvalidRequest
 
+from .card.served import Form
 from .drain import Drain
 from .encode import to_json
 from .errors import Fault, MalformedCall, MethodNotFound
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_body, read_call
 from .reply import EVENTS, Content, Reply
-from .requests import read_cancel, read_get, read_json, read_list, read_send, read_subscribe
+from .requests import parsed, read_cancel, read_get, read_json, read_list, read_send, read_subscribe
 from .sse import Envelope, EventStream, Feed
 
 _log = logging.getLogger(__name__)
@@ -72,8 +74,9 @@ async def _list(operations: Operations, call: Call, params: object) -> Result:
     return await operations.list(call, read_list(params))
 
 
-async def _extended_card(_operations: Operations, _call: Call, _params: object) -> NoReturn:
-    raise UnsupportedOperation("there is no extended agent card; the public one says everything")
+async def _extended_card(operations: Operations, call: Call, params: object) -> Result:
+    parsed({} if params is None else params, a2a.GetExtendedAgentCardRequest())
+    return operations.extended_card(call, Form.V1).body
 
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -135,7 +138,8 @@ class Rpc:
     def _call(self, request: AnyRequest, called: RpcCall) -> Call:
         of_card = called.method in CARD_METHODS
         call = read_call(request, self.operations.negotiation, tuple(self.methods), of_card=of_card)
-        return evolve(call, awaited=not called.notification)
+        url = self.operations.cards.at.of(request.scope) if of_card else ""
+        return evolve(call, awaited=not called.notification, url=url)
 
     def _method(self, name: str, version: str) -> Method:
         """Find a method in the version that was asked for, in any if none was."""

@@ -1,7 +1,7 @@
 """
 The keys with which the service signs, as PEM blocks one after another.
 
-The first private key signs. All are published as a JSON Web Key Set (RFC 7517), so that what an older key signed is
+The first private key signs, the cards each of them. All are published as a JSON Web Key Set (RFC 7517), so that what an older key signed is
 verified as long as that key, or its public half, stays behind the new one.
 """
 
@@ -50,9 +50,10 @@ class SigningKey:
 
 @frozen
 class SigningKeys:
-    """All keys; `signer` is the first that can sign."""
+    """All keys, as they were given."""
 
-    signer: SigningKey
+    signers: tuple[SigningKey, ...]
+    """Those that can sign; where one signature is enough, the first signs."""
     jwks: Mapping[str, Sequence[Mapping[str, Any]]]
     """What is published: public halves only."""
 
@@ -66,12 +67,20 @@ class SigningKeys:
 
         """
         keys = list(_keys(pem))
-        private = next((key for key in keys if isinstance(key, PrivateKey)), None)
-        if private is None:
-            raise KeyUnusable(f"there is no private key in PEM; {_REMEDY}")
         published = [_published(key.public_key() if isinstance(key, PrivateKey) else key) for key in keys]
-        own = _published(private.public_key())
-        return cls(SigningKey(private, own["kid"], own["alg"]), {"keys": published})
+        signers = [
+            SigningKey(key, own["kid"], own["alg"])
+            for key, own in zip(keys, published, strict=True)
+            if isinstance(key, PrivateKey)
+        ]
+        if not signers:
+            raise KeyUnusable(f"there is no private key in PEM; {_REMEDY}")
+        return cls(tuple(signers), {"keys": published})
+
+    @property
+    def signer(self) -> SigningKey:
+        """The one that signs."""
+        return self.signers[0]
 
     def token(self, claims: Mapping[str, Any]) -> str:
         """Sign claims: a JSON Web Token (RFC 7519) that names its key."""

@@ -12,13 +12,16 @@ from litestar import Litestar
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, CardInfo
+from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.jwks import NO_KEYS
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
-from opencode_a2a_server.adapters.inbound.a2a.operations import Services
+from opencode_a2a_server.adapters.inbound.a2a.offering import offer
+from opencode_a2a_server.adapters.inbound.a2a.operations import Operations, Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
+from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
@@ -36,6 +39,7 @@ from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
+from tests.adapters.inbound.a2a.keys import signer_of
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
 from tests.fakes.journal import FakeJournal, FakeLog
@@ -108,6 +112,9 @@ class Stage:
     methods: MethodServices = field(factory=MethodServices)
     manners: Manners = field(factory=Manners)
     required: Sequence[str] = ()
+    card: CardInfo = CARD
+    at: PublicUrl | None = None
+    signed_with: SigningKeys | None = None
     journal: FakeJournal = field(init=False)
     accept: Accepting = field(init=False)
     app: Litestar = field(init=False)
@@ -116,15 +123,19 @@ class Stage:
         self.journal = FakeJournal(self.clock)
         self.accept = Accepting(self.journal)
         self.app = create_app(
-            self.services(),
-            card=evolve(CARD, push=self.pushes, required=tuple(self.required)),
+            self.operations(),
             authenticate=BearerTokens.of([TOKEN]),
             drain=self.drain,
             body_limit=4096,
-            versions=self.versions,
             manners=self.manners,
-            keys=self.keys,
+            keys=self.keys if self.signed_with is None else self.signed_with.jwks,
         )
+
+    def operations(self) -> Operations:
+        """Offer the use cases."""
+        card = evolve(self.card, push=self.pushes, required=tuple(self.required))
+        signer = None if self.signed_with is None else signer_of(self.signed_with)
+        return offer(self.services(), card, versions=self.versions, at=self.at, signer=signer)
 
     def services(self) -> Services:
         """Wire the use cases."""

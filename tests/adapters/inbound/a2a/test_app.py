@@ -72,9 +72,7 @@ async def test_what_lives_with_the_application_begins_and_ends_with_it() -> None
         yield
         lived.append("end")
 
-    app = create_app(
-        Stage().services(), card=CARD, authenticate=BearerTokens.of([TOKEN]), drain=Drain(), lifespan=[lifespan]
-    )
+    app = create_app(Stage().operations(), authenticate=BearerTokens.of([TOKEN]), drain=Drain(), lifespan=[lifespan])
     async with AsyncTestClient(app) as client:
         assert lived == ["begin"]
         assert (await client.get("/health", headers=HEADERS)).status_code == 200
@@ -83,13 +81,7 @@ async def test_what_lives_with_the_application_begins_and_ends_with_it() -> None
 
 
 async def test_another_card_is_served_as_it_is() -> None:
-    app = create_app(
-        Stage().services(),
-        card=evolve(CARD, title="Another"),
-        authenticate=BearerTokens.of([TOKEN]),
-        drain=Drain(),
-    )
-    async with AsyncTestClient(app) as client:
+    async with Stage(card=evolve(CARD, title="Another")).client({}) as client:
         assert (await client.get("/.well-known/agent-card.json")).json()["name"] == "Another"
 
 

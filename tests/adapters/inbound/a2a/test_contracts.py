@@ -28,7 +28,7 @@ OLD = {
 }
 """What 0.2 served, by its extensions; its shell was off, as it is here."""
 
-OFFERED = {extension.uri: extension.told(extended=True) for extension in offered(extensions(), every_service())}
+OFFERED = {extension.uri: extension.told() for extension in offered(extensions(), every_service())}
 
 OTHER_NAMES = [uri for own, uris in ALIASES.items() for uri in uris if own in OFFERED]
 

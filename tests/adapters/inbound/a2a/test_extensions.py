@@ -13,6 +13,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.document import agent_card
 from opencode_a2a_server.adapters.inbound.a2a.card.extensions import (
     INTERACTIVE_INTERRUPT,
     STREAM_HINTS,
+    Detail,
     Extension,
     Negotiation,
     extensions,
@@ -29,6 +30,7 @@ from opencode_a2a_server.domain.updates import InterruptRaised, StatusChanged, U
 from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage, message_json
 from tests.adapters.inbound.a2a.test_encode import journaled
 from tests.adapters.inbound.a2a.updates import PERMISSION, QUESTION, STARTED, answered, more, told
+from tests.conformance.clauses import clause
 
 pytestmark = pytest.mark.anyio
 
@@ -62,10 +64,19 @@ def test_every_method_belongs_to_an_extension_of_the_table() -> None:
 
 def test_the_extended_card_has_what_the_public_one_has_and_more() -> None:
     served = evolve(SHELL, methods={"run": "test.run"})
-    public, extended = served.told(extended=False), served.told(extended=True)
+    public, extended = served.told(Detail.PARAMETERS), served.told()
 
     assert public["params"] == {"a": 1, "methods": {"run": "test.run"}}
     assert extended["params"] == {**public["params"], "errors": [-32050]}
+
+
+def test_what_is_told_in_brief_grows_by_steps() -> None:
+    served, shared = evolve(SHELL, methods={"run": "test.run"}), evolve(SHELL, by_methods=False)
+
+    assert ["params" in served.told(detail) for detail in Detail] == [False, False, True, True, True]
+    assert served.told(Detail.METHODS)["params"] == {"methods": {"run": "test.run"}}
+    assert served.told(Detail.PARAMETERS)["params"] == {"a": 1, "methods": {"run": "test.run"}}
+    assert ["params" in shared.told(detail) for detail in Detail] == [False, True, True, True, True]
 
 
 def test_every_uri_is_there_once() -> None:
@@ -125,6 +136,7 @@ OPERATIONS: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
+@clause("3.3.4d")
 @pytest.mark.parametrize(("verb", "path", "body", "version"), OPERATIONS)
 async def test_who_does_not_name_a_required_extension_is_refused(
     demanding: Stage, verb: str, path: str, body: Mapping[str, Any], version: str
@@ -140,6 +152,17 @@ async def test_who_does_not_name_a_required_extension_is_refused(
     assert "EXTENSION_SUPPORT_REQUIRED" in refused.text
     assert "error" not in taken.json()
     assert taken.headers["x-a2a-extensions"] == STREAM_HINTS
+
+
+@clause("4.6.3b")
+async def test_another_version_of_a_required_extension_is_not_that_one(demanding: Stage) -> None:
+    await demanding.begin()
+
+    async with demanding.client() as client:
+        answer = await client.get("/tasks/task-1", headers={"a2a-extensions": "urn:a2a:stream-hints/v2"})
+
+    assert answer.json()["error"]["details"][0]["reason"] == "EXTENSION_SUPPORT_REQUIRED"
+    assert STREAM_HINTS in answer.json()["error"]["message"]
 
 
 async def test_a_refused_message_begins_nothing(demanding: Stage) -> None:

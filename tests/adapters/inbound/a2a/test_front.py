@@ -16,6 +16,7 @@ from opencode_a2a_server.adapters.inbound.a2a.front import Manners, takes_gzip
 from opencode_a2a_server.adapters.inbound.a2a.openapi import paths
 from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Terms, settle
 from opencode_a2a_server.domain.message import TextPart
+from tests.adapters.inbound.a2a.keys import KEYS
 from tests.adapters.inbound.a2a.listener import Listener
 from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage, message_json
 from tests.adapters.inbound.a2a.updates import COMPLETED, STARTED, told
@@ -346,7 +347,7 @@ def test_a_client_says_whether_it_takes_gzip(accepted: bytes, *, takes: bool) ->
 @pytest.mark.parametrize(("method", "path"), sorted({*paths.DESCRIBED, *paths.REFUSED, paths.RPC}))
 @pytest.mark.parametrize("token", [True, False])
 async def test_no_answer_is_sniffed_or_kept_unless_it_says_so(method: str, path: str, *, token: bool) -> None:
-    stage = Stage(pushes=True)
+    stage = Stage(pushes=True, signed_with=KEYS)
     log = await stage.begin()
     log.append([STARTED, COMPLETED])
     await log.durable()
@@ -356,9 +357,13 @@ async def test_no_answer_is_sniffed_or_kept_unless_it_says_so(method: str, path:
 
     assert answer.headers["x-content-type-options"] == "nosniff"
     operation = paths.DESCRIBED.get((method, path))
-    kept = "public, max-age=" if operation is not None and operation.public else "no-store"
+    kept, varies = "no-store", ""
+    if operation is not None and operation.public:
+        kept = "public, max-age="
+    elif path == "/extendedAgentCard" and token:
+        kept, varies = "private, max-age=", "Authorization, "
     assert answer.headers["cache-control"].startswith(kept)
-    assert answer.headers["vary"] == "Accept-Encoding, Origin"
+    assert answer.headers["vary"] == f"{varies}Accept-Encoding, Origin"
 
 
 # Bodies

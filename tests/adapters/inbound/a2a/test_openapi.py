@@ -22,6 +22,7 @@ from opencode_a2a_server.adapters.inbound.a2a.openapi.schemas import REF, Schema
 from opencode_a2a_server.adapters.inbound.a2a.routes import every_operation
 from opencode_a2a_server.domain.message import DataPart, RawPart, TextPart, UrlPart
 from opencode_a2a_server.domain.updates import BlockKind, InterruptRaised, Update
+from tests.adapters.inbound.a2a.keys import KEYS
 from tests.adapters.inbound.a2a.listener import Listener
 from tests.adapters.inbound.a2a.stage import CARD, Stage, message_json
 from tests.adapters.inbound.a2a.updates import COMPLETED, PERMISSION, RETRYING, STARTED, answered, more, told
@@ -38,9 +39,11 @@ NEVER = {-32003, -32004, -32007}
 @cache
 def described(versions: tuple[str, ...] = VERSIONS, *, pushes: bool = True) -> Document:
     """Give the document, as it is served."""
-    switched_on = {methods.PUSH} if pushes else set()
+    switched_on = {methods.EXTENDED_CARD, *([methods.PUSH] if pushes else [])}
     service = Service(CARD.title, CARD.version, CARD.description, CARD.public_url, versions, switched_on)
-    made: Document = json.loads(to_json(document(service, Stage(pushes=pushes, versions=versions).app.routes)))
+    made: Document = json.loads(
+        to_json(document(service, Stage(pushes=pushes, versions=versions, signed_with=KEYS).app.routes))
+    )
     return made
 
 
@@ -90,7 +93,7 @@ async def test_every_schema_is_one() -> None:
 
 
 async def test_every_route_is_described_or_always_refused_and_nothing_else_is() -> None:
-    stage = Stage(pushes=True)
+    stage = Stage(pushes=True, signed_with=KEYS)
     routes = set(every_operation(stage.app.routes))
 
     assert routes == {*paths.DESCRIBED, *paths.REFUSED, paths.RPC}
@@ -110,24 +113,10 @@ async def test_a_route_that_is_not_described_only_refuses(method: str, path: str
     assert answer.status_code == 400
 
 
-def test_every_method_is_described_or_always_refused_and_nothing_else_is() -> None:
+def test_every_method_is_described_and_nothing_else_is() -> None:
     described_ = {(method.version, method.name) for method in methods.DESCRIBED}
-    real = {(version, name) for version, table in METHODS.items() for name in table}
 
-    assert described_ | {one for one in real if one[1] in methods.REFUSED} == real
-    assert not {name for _, name in described_} & methods.REFUSED
-    assert {name for _, name in real} >= methods.REFUSED
-
-
-@pytest.mark.parametrize("method", sorted(methods.REFUSED))
-async def test_a_method_that_is_not_described_only_refuses(method: str) -> None:
-    stage = Stage(pushes=True)
-    await stage.begin()
-    async with stage.client(OLD) as client:
-        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"id": "task-1", "taskId": "task-1"}}
-        answer = await client.post("/", json=call)
-
-    assert answer.json()["error"]["code"] in NEVER
+    assert described_ == {(version, name) for version, table in METHODS.items() for name in table}
 
 
 def test_a_route_that_nobody_described_leaves_the_document_unmade() -> None:
@@ -140,7 +129,10 @@ def test_a_route_that_nobody_described_leaves_the_document_unmade() -> None:
 
 async def test_only_what_is_switched_on_is_described() -> None:
     without = described(("1.0",), pushes=False)
-    new, old = {method.name for method in methods.served(["1.0"], ())}, {"message/send", "tasks/get"}
+    new, old = (
+        {method.name for method in methods.served(["1.0"], {methods.EXTENDED_CARD})},
+        {"message/send", "tasks/get"},
+    )
     named = set(without["components"]["schemas"]["Call"]["discriminator"]["mapping"])
 
     assert not [path for path in without["paths"] if path.startswith("/v1") or "push" in path]
@@ -170,7 +162,7 @@ def test_only_extension_methods_that_are_served_are_described() -> None:
 
 
 async def test_the_document_is_served() -> None:
-    async with Stage(pushes=True).client() as client:
+    async with Stage(pushes=True, signed_with=KEYS).client() as client:
         first, again = await client.get("/openapi.json"), await client.get("/openapi.json")
 
     assert first.json() == again.json() == described()
@@ -181,7 +173,7 @@ async def test_the_document_needs_credentials() -> None:
         assert (await client.get("/openapi.json")).status_code == 401
 
 
-async def test_the_card_is_open_to_all_and_all_else_is_not() -> None:
+async def test_the_card_and_its_keys_are_open_to_all_and_all_else_is_not() -> None:
     api = described()
 
     public = {path for (_, path), operation in operations(api).items() if operation.get("security") == []}

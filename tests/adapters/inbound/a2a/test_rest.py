@@ -112,7 +112,6 @@ async def test_a_task_that_has_ended_is_not_canceled() -> None:
         ("GET", "/tasks/task-1:", 404),
         ("GET", "/tasks/:subscribe", 400),
         ("POST", "/tasks/:cancel", 400),
-        ("GET", "/extendedAgentCard", 400),
         ("GET", "/tasks/task-1/pushNotificationConfigs", 400),
         ("POST", "/tasks/task-1/pushNotificationConfigs", 400),
         ("GET", "/tasks/task-1/pushNotificationConfigs/c", 400),

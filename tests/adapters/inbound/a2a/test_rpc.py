@@ -261,11 +261,6 @@ async def test_push_notifications_are_refused_wherever_they_are_asked_for() -> N
     assert [answer["error"]["code"] for answer in answers] == [-32003] * 5
 
 
-@pytest.mark.parametrize("method", ["GetExtendedAgentCard"])
-async def test_what_is_not_served_is_unsupported(method: str) -> None:
-    assert (await Stage().rpc(method, {}))["error"]["code"] == -32004
-
-
 async def test_every_method_of_the_protocol_has_an_answer() -> None:
     service = a2a.a2a_pb2.DESCRIPTOR.services_by_name["A2AService"]
 

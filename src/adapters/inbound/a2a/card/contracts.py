@@ -180,6 +180,6 @@ class Documents:
         extension = self.names.get(name)
         if extension is None:
             raise MethodNotFound(f"there is no extension {name[:64]!r} here; there are: {', '.join(self.names)}")
-        told: dict[str, Any] = {**extension.told(extended=True), "aliases": list(ALIASES.get(extension.uri, ()))}
+        told: dict[str, Any] = {**extension.told(), "aliases": list(ALIASES.get(extension.uri, ()))}
         body = msgspec.json.encode(told, order="deterministic")
         return self._written.setdefault(name, _Document(body, f'"{sha256(body).hexdigest()[:32]}"'))

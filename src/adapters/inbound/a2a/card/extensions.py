@@ -9,6 +9,7 @@ or not they were asked for, as 0.2 did.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -32,6 +33,21 @@ INTERACTIVE_INTERRUPT: Final = "urn:a2a:interactive-interrupt/v1"
 _NO_MAPPING: Final[Mapping[str, Any]] = {}
 
 
+class Detail(enum.IntEnum):
+    """How much a card says of an extension: each step has what those before it have."""
+
+    NAME = 0
+    """That it is there."""
+    SHARED = 1
+    """The parameters of what is no method."""
+    METHODS = 2
+    """The methods."""
+    PARAMETERS = 3
+    """All parameters a program needs to begin with."""
+    ALL = 4
+    """The contracts of methods, too."""
+
+
 @frozen
 class Extension:
     """Something beyond the protocol: its URI, which never changes its meaning, and what the cards say of it."""
@@ -51,11 +67,15 @@ class Extension:
     public: bool = True
     """Whether the public card has it, too."""
 
-    def told(self, *, extended: bool, required: bool = False) -> Mapping[str, Any]:
+    def told(self, detail: Detail = Detail.ALL, *, required: bool = False) -> Mapping[str, Any]:
         """Tell it as a card does."""
-        methods = {"methods": dict(self.methods)} if self.methods else {}
-        more = self.more if extended else _NO_MAPPING
-        params = {**self.params, **methods, **more}
+        params: dict[str, Any] = {}
+        if detail >= (Detail.PARAMETERS if self.by_methods else Detail.SHARED):
+            params |= self.params
+        if self.methods and detail >= Detail.METHODS:
+            params["methods"] = dict(self.methods)
+        if detail is Detail.ALL:
+            params |= self.more
         return {
             "uri": self.uri,
             "description": self.description,

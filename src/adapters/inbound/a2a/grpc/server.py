@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,9 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
-from opencode_a2a_server.adapters.inbound.a2a.operations import Operations, Services
+from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 
 from . import v03, v1
 from .door import Door, Service
@@ -37,14 +36,12 @@ class PortTaken(Exception):
 
 
 @asynccontextmanager
-async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
-    services: Services,
+async def serving(
+    operations: Operations,
     address: str,
     *,
     authenticate: Authenticate,
     drain: Drain,
-    versions: Sequence[str],
-    negotiation: Negotiation,
     body_limit: int = 1 << 20,
 ) -> AsyncIterator[int]:
     """
@@ -53,12 +50,10 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     Health checks (grpc.health.v1) are open to all, as `GET /health` is, and tell the end of the service in time.
 
     Args:
-        services: The use cases.
+        operations: What is served, in which protocol versions.
         address: `host:port` to listen on.
         authenticate: Who is asking, by a call's metadata.
         drain: Ends the streams when the service is about to end.
-        versions: The protocol versions to serve.
-        negotiation: The extensions there are.
         body_limit: Bytes that a request may have.
 
     Raises:
@@ -67,7 +62,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     """
     server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_receive_message_length", body_limit)])
     door, checks = Door(authenticate, drain), health.HealthServicer()
-    served = list(_served(Operations(services, negotiation), drain, versions))
+    served = list(_served(operations, drain))
     server.add_generic_rpc_handlers(tuple(door.handlers(service) for service in served))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     for service in served:
@@ -88,12 +83,12 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
             group.cancel_scope.cancel()
 
 
-def _served(operations: Operations, drain: Drain, versions: Sequence[str]) -> list[Service]:
+def _served(operations: Operations, drain: Drain) -> list[Service]:
     services: dict[str, Service] = {
         "1.0": v1.V1(operations, Streams(drain, v1.STREAMED)),
         "0.3": v03.V03(operations, Streams(drain, v03.STREAMED)),
     }
-    return [services[version] for version in versions]
+    return [services[version] for version in operations.cards.versions]
 
 
 async def _tell_the_end(drain: Drain, checks: health.HealthServicer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from a2a.compat.v0_3 import a2a_v0_3_pb2
 from attrs import evolve, frozen
@@ -12,8 +12,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from opencode_a2a_server.adapters.inbound.a2a.card.served import Form
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
-from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.requests import read_cancel, read_get, read_subscribe
@@ -95,8 +95,8 @@ def _push(operations: Operations) -> PushV03:
     return PushV03(operations.push.services, config_proto)
 
 
-async def _card(_operations: Operations, _call: Call, _asked: _Asked) -> NoReturn:
-    raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
+async def _card(operations: Operations, call: Call, _asked: _Asked) -> bytes:
+    return operations.extended_card(call, Form.V03_GRPC).body
 
 
 async def _stream(operations: Operations, call: Call, asked: _Asked) -> Feed:

@@ -27,6 +27,10 @@ PUSH: Final = "push"
 """What a thing needs that is served only together with push notifications."""
 
 
+EXTENDED_CARD: Final = "extended card"
+"""The same for the extended card."""
+
+
 @frozen
 class Method:
     """One method: its parameters, and what it gives, be it once or again and again."""
@@ -47,6 +51,10 @@ class Method:
 
 def _no_result(schemas: Schemas) -> Schema:
     return schemas.component("Nothing", {"type": "object", "maxProperties": 0})
+
+
+def _anything(_schemas: Schemas) -> Schema:
+    return {"type": ["object", "null"]}
 
 
 def _null(_schemas: Schemas) -> Schema:
@@ -105,6 +113,13 @@ DESCRIBED: Final[Sequence[Method]] = (
         needs=PUSH,
     ),
     Method(
+        "GetExtendedAgentCard",
+        "Get the extended agent card",
+        read(a2a.GetExtendedAgentCardRequest),
+        told(a2a.AgentCard),
+        needs=EXTENDED_CARD,
+    ),
+    Method(
         "message/send",
         "Send a message",
         model(old.MessageSendParams, V03),
@@ -147,15 +162,15 @@ DESCRIBED: Final[Sequence[Method]] = (
         "0.3",
         needs=PUSH,
     ),
-)
-
-REFUSED: Final = frozenset(
-    {
-        "GetExtendedAgentCard",
+    Method(
         "agent/getAuthenticatedExtendedCard",
-    }
+        "Get the extended agent card",
+        _anything,
+        model(old.AgentCard, V03),
+        "0.3",
+        needs=EXTENDED_CARD,
+    ),
 )
-"""Methods that have an answer, but never another one than a refusal: nobody needs them described."""
 
 
 def _params(method: ExtensionMethod) -> Make:

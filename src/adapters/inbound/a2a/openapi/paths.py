@@ -14,7 +14,7 @@ from a2a.compat.v0_3 import a2a_v0_3_pb2 as proto
 from a2a.compat.v0_3 import types as old
 from attrs import frozen
 
-from .methods import PUSH, V03
+from .methods import EXTENDED_CARD, PUSH, V03
 from .schemas import Make, ProtobufType, Schema, Schemas, any_of, model, read, told
 
 PROTO: Final = f"{V03}Proto"
@@ -279,6 +279,25 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         media_type=JSON,
         public=True,
     ),
+    ("GET", "/extendedAgentCard"): Operation(
+        "getExtendedAgentCard",
+        "The extended agent card",
+        told(a2a.AgentCard),
+        "1.0",
+        tag="service",
+        refusals=(400,),
+        needs=EXTENDED_CARD,
+    ),
+    ("GET", "/v1/card"): Operation(
+        "getExtendedAgentCardV03",
+        "The extended agent card",
+        model(old.AgentCard, V03),
+        "0.3",
+        tag="service",
+        media_type=JSON,
+        refusals=(400,),
+        needs=EXTENDED_CARD,
+    ),
     ("GET", "/.well-known/jwks.json"): Operation(
         "getKeys",
         "The keys that the service signs with",
@@ -304,8 +323,6 @@ RPC: Final = ("POST", "/")
 
 REFUSED: Final = frozenset(
     {
-        ("GET", "/extendedAgentCard"),
-        ("GET", "/v1/card"),
         ("GET", "/v1/tasks"),
     }
 )

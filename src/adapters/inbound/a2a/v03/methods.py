@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
+from typing import Final
 
 from attrs import evolve
 
 from opencode_a2a_server.adapters.inbound.a2a import rpc
+from opencode_a2a_server.adapters.inbound.a2a.card.served import Form
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
-from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
 from opencode_a2a_server.adapters.inbound.a2a.rpc import Method, Result
@@ -26,8 +26,8 @@ def _renamed(method: Method, rename: Callable[[object], object]) -> Method:
     return called
 
 
-async def _extended_card(_operations: Operations, _call: Call, _params: object) -> NoReturn:
-    raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
+async def _extended_card(operations: Operations, call: Call, _params: object) -> Result:
+    return operations.extended_card(call, Form.V03).body
 
 
 def _push(operations: Operations) -> PushV03:

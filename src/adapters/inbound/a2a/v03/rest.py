@@ -15,10 +15,11 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from opencode_a2a_server.adapters.inbound.a2a.card.served import Form
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
-from opencode_a2a_server.adapters.inbound.a2a.errors import ExtendedCardNotConfigured
 from opencode_a2a_server.adapters.inbound.a2a.parameters import AnyRequest, Call, read_call
-from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Reply
+from opencode_a2a_server.adapters.inbound.a2a.reply import JSON as MEDIA_TYPE
+from opencode_a2a_server.adapters.inbound.a2a.reply import Reply
 from opencode_a2a_server.adapters.inbound.a2a.requests import SendRequest, TaskRequest, read_get
 from opencode_a2a_server.adapters.inbound.a2a.rest import VERBS_OF_GET, VERBS_OF_POST, Rest, optional_body
 from opencode_a2a_server.adapters.inbound.a2a.sse import Envelope
@@ -81,10 +82,6 @@ class RestV03(Rest):
         await push.delete(call, task, config)
         return self._content(call, b"{}")
 
-    async def extended_card(self) -> NoReturn:
-        """`GET /v1/card`."""
-        raise ExtendedCardNotConfigured("there is no extended agent card; the public one says everything")
-
     @property
     def _push(self) -> PushV03:
         return PushV03(self.operations.push.services, config_proto)
@@ -93,14 +90,20 @@ class RestV03(Rest):
     def _envelope(self) -> Envelope:
         return _ENVELOPE
 
-    def _call(self, request: AnyRequest) -> Call:
-        return evolve(read_call(request, self.operations.negotiation, (VERSION,)), shape=PROTO)
+    @property
+    def _form(self) -> Form:
+        return Form.V03_HTTP
+
+    @property
+    def _media_type(self) -> bytes:
+        return MEDIA_TYPE
+
+    def _call(self, request: AnyRequest, *, of_card: bool = False) -> Call:
+        call = read_call(request, self.operations.negotiation, (VERSION,), of_card=of_card)
+        return evolve(call, shape=PROTO)
 
     def _sent(self, body: object) -> SendRequest:
         return read_send_0_3(body)
 
     def _wanted(self, asked: Mapping[str, Any]) -> TaskRequest:
         return read_get(task_params(asked))
-
-    def _content(self, call: Call, body: bytes) -> Content:
-        return Content(body, headers=call.headers)

@@ -14,9 +14,8 @@ from attrs import frozen
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # it has no types
 
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation
 from opencode_a2a_server.adapters.inbound.a2a.grpc.server import serving
-from tests.adapters.inbound.a2a.stage import CARD, TOKEN, Stage
+from tests.adapters.inbound.a2a.stage import TOKEN, Stage
 
 METADATA = (("authorization", f"Bearer {TOKEN}"), ("a2a-version", "1.0"))
 OLD = (("authorization", f"Bearer {TOKEN}"),)
@@ -56,12 +55,10 @@ async def line(stage: Stage, *, options: Sequence[tuple[str, Any]] = ()) -> Asyn
     authenticate = BearerTokens.of([TOKEN])
     async with (
         serving(
-            stage.services(),
+            stage.operations(),
             "127.0.0.1:0",
             authenticate=authenticate,
             drain=stage.drain,
-            versions=stage.versions,
-            negotiation=Negotiation.of(CARD.extensions, stage.required),
             body_limit=LARGEST,
         ) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel,

@@ -9,7 +9,6 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Negotiation
 from opencode_a2a_server.adapters.inbound.a2a.grpc.server import PortTaken, serving
 from tests.adapters.inbound.a2a.grpc.line import METADATA, line
 from tests.adapters.inbound.a2a.stage import TOKEN, Stage
@@ -47,10 +46,8 @@ async def test_a_port_that_is_taken_is_not_shared() -> None:
     common = {
         "authenticate": BearerTokens.of([TOKEN]),
         "drain": stage.drain,
-        "versions": ("1.0",),
-        "negotiation": Negotiation(),
     }
-    async with serving(stage.services(), "127.0.0.1:0", **common) as port:  # type: ignore[arg-type] # as they are
+    async with serving(stage.operations(), "127.0.0.1:0", **common) as port:  # type: ignore[arg-type] # as they are
         with pytest.raises(PortTaken, match=f"127.0.0.1:{port} cannot be listened on"):
-            async with serving(stage.services(), f"127.0.0.1:{port}", **common):  # type: ignore[arg-type] # see above
+            async with serving(stage.operations(), f"127.0.0.1:{port}", **common):  # type: ignore[arg-type] # see above
                 raise AssertionError("two services listen on one port")

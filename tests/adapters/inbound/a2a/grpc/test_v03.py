@@ -179,7 +179,6 @@ async def test_push_notifications_are_configured_seen_listed_and_ended() -> None
             "INVALID_PARAMS",
             ["parent"],
         ),
-        ("GetAgentCard", proto.GetAgentCardRequest(), "EXTENDED_AGENT_CARD_NOT_CONFIGURED", []),
     ],
 )
 async def test_what_cannot_be_done_is_refused(method: str, request_: Message, reason: str, fields: list[str]) -> None:

@@ -8,13 +8,14 @@ import grpc
 import pytest
 from a2a import types as a2a
 from a2a.compat.v0_3 import a2a_v0_3_pb2
+from attrs import evolve
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.message import DataPart, RawPart
 from tests.adapters.inbound.a2a.grpc.line import LARGEST, METADATA, OLD, Line, Told, error_of, line
-from tests.adapters.inbound.a2a.stage import Stage, message_json, said
+from tests.adapters.inbound.a2a.stage import CARD, Stage, message_json, said
 from tests.adapters.inbound.a2a.updates import COMPLETED, JOURNALS, STARTED
 from tests.conformance.clauses import clause
 
@@ -159,13 +160,21 @@ async def test_where_there_are_no_push_notifications_they_are_refused() -> None:
     assert (told.code, told.reason) == ("FAILED_PRECONDITION", "PUSH_NOTIFICATION_NOT_SUPPORTED")
 
 
-async def test_an_extended_card_is_refused_as_json_rpc_refuses_it() -> None:
-    stage = Stage()
-    by_rpc = (await stage.rpc("GetExtendedAgentCard", {}))["error"]["data"][0]["reason"]
+async def test_the_extended_card_is_that_of_json_rpc() -> None:
+    stage = Stage(required=["urn:a2a:stream-hints/v1"])
+    by_rpc = (await stage.rpc("GetExtendedAgentCard", {}))["result"]
     async with line(stage) as called:
-        told = await refused(called, "GetExtendedAgentCard", a2a.GetExtendedAgentCardRequest())
+        card = await called.v1.GetExtendedAgentCard(a2a.GetExtendedAgentCardRequest(), metadata=METADATA)
 
-    assert told.reason == by_rpc
+    assert card == ParseDict(by_rpc, a2a.AgentCard())
+
+
+async def test_an_extended_card_that_is_turned_off_is_refused_in_either_version() -> None:
+    async with line(Stage(card=evolve(CARD, extended=False))) as called:
+        told = await refused(called, "GetExtendedAgentCard", a2a.GetExtendedAgentCardRequest())
+        old = await error_of(called.v03.GetAgentCard(a2a_v0_3_pb2.GetAgentCardRequest(), metadata=OLD))
+
+    assert (told.reason, old.reason) == ("UNSUPPORTED_OPERATION", "EXTENDED_AGENT_CARD_NOT_CONFIGURED")
 
 
 # What breaks the contract

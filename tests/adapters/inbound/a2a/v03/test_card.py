@@ -10,7 +10,9 @@ from a2a.client.card_resolver import parse_agent_card
 from a2a.compat.v0_3 import types as v03
 from google.protobuf.json_format import ParseDict
 
-from opencode_a2a_server.adapters.inbound.a2a.card.document import Card, agent_card
+from opencode_a2a_server.adapters.inbound.a2a.card.document import agent_card
+from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
+from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards
 from tests.adapters.inbound.a2a.stage import CARD, Stage
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 
@@ -29,7 +31,7 @@ async def test_a_client_of_0_3_reads_the_card(name: str) -> None:
         ("HTTP+JSON", CARD.public_url),
     ]
     assert card.capabilities.streaming
-    assert not card.supports_authenticated_extended_card
+    assert card.supports_authenticated_extended_card
     assert card.security == [{"bearerAuth": []}]
     scheme = (card.security_schemes or {})["bearerAuth"].root
     assert isinstance(scheme, v03.HTTPAuthSecurityScheme)
@@ -38,13 +40,13 @@ async def test_a_client_of_0_3_reads_the_card(name: str) -> None:
 
 
 def test_a_client_of_1_0_reads_the_same_card() -> None:
-    told = json.loads(Card.of(CARD).body)
+    told = json.loads(Cards(CARD, ["1.0", "0.3"], PublicUrl(CARD.public_url)).public().body)
 
     assert parse_agent_card(told) == agent_card(CARD)
 
 
 def test_a_card_without_0_3_is_one_of_1_0_alone() -> None:
-    told = json.loads(Card.of(CARD, ["1.0"]).body)
+    told = json.loads(Cards(CARD, ["1.0"], PublicUrl(CARD.public_url)).public().body)
 
     card = ParseDict(told, a2a.AgentCard())
     assert {interface.protocol_version for interface in card.supported_interfaces} == {"1.0"}

@@ -137,12 +137,6 @@ async def test_push_notifications_are_not_supported(verb: str) -> None:
     assert answer["error"]["code"] == -32003
 
 
-async def test_there_is_no_extended_card() -> None:
-    answer = await called(Stage(), "agent/getAuthenticatedExtendedCard")
-
-    assert answer["error"]["code"] == -32007
-
-
 @pytest.mark.parametrize(
     ("params", "code", "field"),
     [

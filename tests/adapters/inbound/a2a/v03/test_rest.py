@@ -115,7 +115,6 @@ async def test_a_task_is_canceled_once_and_the_second_time_an_error_says_its_cod
         ("GET", "/v1/tasks/x/pushNotificationConfigs", 400, -32003),
         ("POST", "/v1/tasks/x/pushNotificationConfigs", 400, -32003),
         ("DELETE", "/v1/tasks/x/pushNotificationConfigs/y", 400, -32003),
-        ("GET", "/v1/card", 400, -32007),
         ("GET", "/v1/nothing", 404, -32601),
         ("POST", "/v1/tasks/x", 405, -32601),
     ],
