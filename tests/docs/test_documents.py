@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from opencode_a2a_server.adapters.outbound.policy import parse_policy
 from opencode_a2a_server.adapters.outbound.push.webhook import signature
-from tests.e2e.service import RunningService, free_port
+from tests.e2e.service import BINARY, RunningService, free_port
 from tests.e2e.until import until
 
 ROOT = Path(__file__).parents[2]
@@ -141,6 +143,36 @@ def test_the_script_example_of_how_to_embed_plays(tmp_path: Path) -> None:
     with RunningService({"A2A_RUNTIME": "scripted", "A2A_SCRIPT": str(tmp_path / "script.toml")}) as service:
         assert "I don't know that one." in answer_of(service, "hello")
         assert "TASK_STATE_INPUT_REQUIRED" in answer_of(service, "deploy it")
+
+
+@pytest.mark.e2e
+def test_the_commands_of_how_to_answer_work(service: RunningService, tmp_path: Path) -> None:
+    listing, answering = blocks("how-to/answer.md", "bash")
+    asked = json.loads(answer_of(service, "[[ask permission bash rm *]] [[say done]]"))["task"]
+    request = asked["metadata"]["shared"]["interrupt"]["request_id"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
+    environment = clean | {
+        "A2A_PORT": str(service.port),
+        "A2A_BEARER_TOKEN": service.token,
+        "PATH": f"{Path(BINARY).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def shell(line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", line], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert request in shell(listing)
+    assert shell(answering.replace("REQUEST", request)) == f"answered {request}\n"
+    assert request not in shell(listing)
+
+
+def test_the_rules_of_how_to_answer_are_rules() -> None:
+    (rules,) = blocks("how-to/answer.md", "toml")
+
+    assert [rule.action.value for rule in parse_policy(rules)] == ["allow-once", "reject", "reject"]
 
 
 def answer_of(service: RunningService, text: str) -> str:

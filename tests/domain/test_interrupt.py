@@ -70,6 +70,28 @@ def test_ambiguous_text_never_approves(text: str) -> None:
         read_answer(PERMISSION, text)
 
 
+_CLEAR = {"yes", "y", "once", "ok", "okay", "allow", "approve", "approved"}
+_FOR_EVER = {"always", "yes always", "always allow", "allow always"}
+_WORDS = sorted(
+    {word for words in _CLEAR | _FOR_EVER for word in words.split()} | {"no", "not", "maybe", ":", ",", "."}
+)
+
+
+@given(st.lists(st.sampled_from(_WORDS), max_size=5).map(" ".join) | st.text())
+def test_only_the_clear_words_approve_whatever_stands_around_them(text: str) -> None:
+    try:
+        answer = read_answer(PERMISSION, text)
+    except AmbiguousAnswer:
+        return
+
+    words = " ".join(text.lower().replace(",", " ").split()).rstrip(".!")
+    assert isinstance(answer, PermissionAnswer)
+    if answer.verdict is Verdict.ONCE:
+        assert words in _CLEAR
+    if answer.verdict is Verdict.ALWAYS:
+        assert words in _FOR_EVER
+
+
 @given(st.text())
 def test_no_text_approves_by_accident(text: str) -> None:
     try:
