@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -123,6 +124,21 @@ def test_the_client_example_of_how_to_embed_works(service: RunningService, tmp_p
         run([sys.executable, "-W", "error", "-c", example], service, tmp_path)
         == "['That needs a permission.', 'Deployed.']\n"
     )
+
+
+@pytest.mark.e2e
+def test_the_page_of_how_to_browsers_shows_what_is_said(service: RunningService, tmp_path: Path) -> None:
+    (example,) = blocks("how-to/browsers.md", "js")
+    page = tmp_path / "page.mjs"
+    page.write_text(
+        example.replace("http://127.0.0.1:8000", service.url).replace("TOKEN", service.token), encoding="utf-8"
+    )
+    node = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert node is not None
+
+    told = run([node, str(page)], service, tmp_path)
+
+    assert " ".join(told.split()) == "TASK_STATE_WORKING What is in this project? TASK_STATE_COMPLETED"
 
 
 @pytest.mark.e2e

@@ -21,7 +21,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage,
 from .encode import to_json
 from .errors import Fault, HostNotAllowed, MethodNotFound, OriginNotAllowed
 from .reply import A2A_JSON, JSON, Content, Headers, Terms, piece, settle
-from .routes import methods_of
+from .routes import all_methods, methods_of
 
 ANYONE: Final = "*"
 
@@ -128,9 +128,7 @@ class Front:
 
     async def _options(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Say what a path takes, also to a browser that asks before it calls (Fetch, 4.8)."""
-        methods = (
-            [method.value for method in HttpMethod] if scope["path"] == "*" else methods_of(self.app, scope["path"])
-        )
+        methods = all_methods(self.app) if scope["path"] == "*" else methods_of(self.app, scope["path"])
         if not methods:
             await refusal(scope["path"], Fault.of(MethodNotFound("there is nothing at this path")))(
                 scope, receive, send

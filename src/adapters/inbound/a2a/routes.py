@@ -47,6 +47,13 @@ def methods_of(app: Litestar, path: str) -> list[str]:
     return sorted([*found, HttpMethod.OPTIONS.value]) if found else []
 
 
+def all_methods(app: Litestar) -> list[str]:
+    """Name the methods that some path takes."""
+    return sorted(
+        {method for method, _ in every_operation(app.routes)}.union(method.value for method in _OF_EVERY_PATH)
+    )
+
+
 def _as_seen(path: str, verbs: Collection[str] | None) -> Iterator[str]:
     if verbs is None:
         yield path

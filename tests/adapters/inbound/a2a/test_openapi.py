@@ -180,6 +180,19 @@ async def test_the_card_and_its_keys_are_open_to_all_and_all_else_is_not() -> No
     assert public == {"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}
 
 
+@pytest.mark.parametrize("path", [path for (_, path), operation in paths.DESCRIBED.items() if operation.tagged])
+async def test_who_has_a_document_already_is_told_so_as_it_is_described(path: str) -> None:
+    async with Stage().client(OLD) as client:
+        concrete = path.format(name="stream-hints")
+        answer = await client.get(concrete)
+        again = await client.get(concrete, headers={"if-none-match": answer.headers["etag"]})
+
+    responses = described()["paths"][path]["get"]["responses"]
+    assert (again.status_code, again.content) == (304, b"")
+    assert "304" in responses
+    assert "ETag" in responses["200"]["headers"]
+
+
 AT_ONCE = {"configuration": {"returnImmediately": True}}
 CONFIG = {"taskId": "task-1", "id": "config-1", "url": "https://agent.example/hook", "token": "t"}
 OLD_CONFIG = {

@@ -122,11 +122,11 @@ class _Document:
 
     def _responses(self, operation: Operation) -> Described:
         told = self._told(operation.answer, operation.media_type, old=operation.version == "0.3")
-        if operation.public:
+        if operation.tagged:
             tag = {"ETag": {"schema": {"type": "string"}, "required": True}}
             told = {**told, "headers": tag}
         responses: Described = {"200": told}
-        if operation.public:
+        if operation.tagged:
             responses["304"] = {"description": "The caller has it already."}
         statuses = {*_ALWAYS, *operation.refusals, *(() if operation.public else _BEHIND_THE_GUARD)}
         for status in sorted(statuses):

@@ -47,6 +47,8 @@ class Operation:
     refusals: Sequence[int] = ()
     needs: str = ""
     public: bool = False
+    tagged: bool = False
+    """Whether it has an ETag, and whoever has that one already is told so."""
 
     @property
     def streams(self) -> bool:
@@ -269,7 +271,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         needs=PUSH,
     ),
     ("GET", "/.well-known/agent-card.json"): Operation(
-        "getAgentCard", "The agent card", told(a2a.AgentCard), tag="service", media_type=JSON, public=True
+        "getAgentCard", "The agent card", told(a2a.AgentCard), tag="service", media_type=JSON, public=True, tagged=True
     ),
     ("GET", "/.well-known/agent.json"): Operation(
         "getAgentCardByOldName",
@@ -278,6 +280,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         tag="service",
         media_type=JSON,
         public=True,
+        tagged=True,
     ),
     ("GET", "/extendedAgentCard"): Operation(
         "getExtendedAgentCard",
@@ -285,6 +288,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         told(a2a.AgentCard),
         "1.0",
         tag="service",
+        tagged=True,
         refusals=(400,),
         needs=EXTENDED_CARD,
     ),
@@ -295,6 +299,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         "0.3",
         tag="service",
         media_type=JSON,
+        tagged=True,
         refusals=(400,),
         needs=EXTENDED_CARD,
     ),
@@ -305,6 +310,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         tag="service",
         media_type="application/jwk-set+json",
         public=True,
+        tagged=True,
     ),
     ("GET", "/extensions/{name}/v1"): Operation(
         "getExtension",
@@ -312,6 +318,7 @@ DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
         _anything,
         tag="service",
         media_type=JSON,
+        tagged=True,
         refusals=(404,),
     ),
     ("GET", "/health"): Operation("getHealth", "Whether the process answers", _health, tag="service", media_type=JSON),
