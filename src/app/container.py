@@ -384,7 +384,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
         try:
-            container.operations()
+            container.operations().cards.public()  # written before anybody waits for it
         except ValueError as error:  # what a runtime does not have cannot be required
             raise SettingsError([f"A2A_REQUIRED_EXTENSIONS: {error}"]) from error
         await stack.enter_async_context(container.watch())

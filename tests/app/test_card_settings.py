@@ -82,6 +82,16 @@ def test_what_is_no_address_stops_the_start(text: str) -> None:
         load_settings({"A2A_TRUSTED_PROXIES": text})
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - an address that no card should have
+def test_an_address_that_nobody_can_call_is_noted(host: str) -> None:
+    (note,) = load_settings({"A2A_HOST": host}).notes
+
+    assert "give A2A_PUBLIC_URL" in note
+    assert load_settings({"A2A_HOST": host, "A2A_PUBLIC_URL": "https://agent.example"}).notes == ()
+    assert load_settings({"A2A_HOST": host, "A2A_TRUSTED_PROXIES": "10.0.0.1"}).notes == ()
+    assert load_settings({"A2A_HOST": "agent.local"}).notes == ()
+
+
 # The extended card and extensions
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError(problems)
     settings = Settings(**parts, environment=dict(environment), notes=tuple(_notes(environment)))
+    settings = attrs.evolve(settings, notes=(*settings.notes, *_remarks(settings)))
     if problems := list(_contradictions(settings)):
         raise SettingsError(problems)
     return settings
@@ -138,6 +141,13 @@ def _notes(environment: Mapping[str, str]) -> Iterator[str]:
     for name, reason in WITHOUT_EFFECT.items():
         if environment.get(name):
             yield f"{name} has no effect: {reason}"
+
+
+def _remarks(settings: Settings) -> Iterator[str]:
+    server = settings.server
+    with suppress(ValueError):
+        if ip_address(server.host).is_unspecified and not server.public_url and not server.proxies:
+            yield f"the agent card says {server.url}, where nobody can call: give A2A_PUBLIC_URL"
 
 
 def _read_whole(text: object, _: type) -> int:

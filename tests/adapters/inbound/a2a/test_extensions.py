@@ -154,6 +154,23 @@ async def test_who_does_not_name_a_required_extension_is_refused(
     assert taken.headers["x-a2a-extensions"] == STREAM_HINTS
 
 
+async def test_another_name_of_a_required_extension_will_do(demanding: Stage) -> None:
+    await demanding.begin()
+    other = "urn:opencode-a2a:extension:stream-hints:v1"
+
+    async with demanding.client() as client:
+        answer = await client.get("/tasks/task-1", headers={"a2a-extensions": other})
+
+    assert (answer.status_code, answer.headers["a2a-extensions"]) == (200, other)
+
+
+def test_metadata_is_told_to_who_names_the_extension_in_any_way() -> None:
+    other = evolve(SHELL, uri="urn:test:hints", same_as=STREAM_HINTS)
+    negotiation = Negotiation.of([*extensions(), other], unasked=False)
+
+    assert [negotiation.hints([uri]) for uri in (STREAM_HINTS, other.uri, INTERACTIVE_INTERRUPT)] == [True, True, False]
+
+
 @clause("4.6.3b")
 async def test_another_version_of_a_required_extension_is_not_that_one(demanding: Stage) -> None:
     await demanding.begin()

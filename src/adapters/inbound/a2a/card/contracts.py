@@ -82,7 +82,7 @@ def _aliases(full: Iterable[Extension]) -> Iterator[Extension]:
     for extension in full:
         more = {name: value for name, value in extension.more.items() if name != "result_envelope"}
         for uri in ALIASES.get(extension.uri, ()):
-            yield evolve(extension, uri=uri, more=more, skills=(), public=False)
+            yield evolve(extension, uri=uri, more=more, skills=(), public=False, same_as=extension.uri)
 
 
 def _compatibility(services: MethodServices, versions: Sequence[str]) -> Extension:

@@ -66,6 +66,8 @@ class Extension:
     """What it lets a client ask for; the extended card has them."""
     public: bool = True
     """Whether the public card has it, too."""
+    same_as: str = ""
+    """The URI of the one it is, if this is another name for it."""
 
     def told(self, detail: Detail = Detail.ALL, *, required: bool = False) -> Mapping[str, Any]:
         """Tell it as a card does."""
@@ -260,6 +262,8 @@ class Negotiation:
     required: tuple[str, ...] = ()
     unasked: bool = True
     """Whether metadata of extensions is told to callers who did not activate them, too."""
+    names: Mapping[str, str] = _NO_MAPPING
+    """Which extension is meant by each other name."""
     _places: Mapping[str, int] = field(init=False, repr=False)
 
     @_places.default
@@ -275,7 +279,9 @@ class Negotiation:
             ValueError: One is required that is not in it.
 
         """
-        made = cls(tuple(extension.uri for extension in table), tuple(required), unasked)
+        known = tuple(table)
+        names = {extension.uri: extension.same_as for extension in known if extension.same_as}
+        made = cls(tuple(extension.uri for extension in known), tuple(required), unasked, names)
         for uri in made.required:
             if uri not in made.served:
                 raise ValueError(f"extension {uri} is required and not served; served: {', '.join(made.served)}")
@@ -287,7 +293,7 @@ class Negotiation:
 
     def hints(self, activated: Collection[str]) -> bool:
         """Whether a caller who activated these is told our metadata."""
-        return self.unasked or STREAM_HINTS in activated
+        return self.unasked or STREAM_HINTS in self._meant(activated)
 
     def check(self, activated: Collection[str]) -> None:
         """
@@ -297,8 +303,14 @@ class Negotiation:
             ExtensionSupportRequired: It does not.
 
         """
-        missing = [uri for uri in self.required if uri not in activated]
+        if not self.required:
+            return
+        meant = self._meant(activated)
+        missing = [uri for uri in self.required if uri not in meant]
         if missing:
             raise ExtensionSupportRequired(
                 f"this agent requires extensions; name them in the header A2A-Extensions: {', '.join(missing)}"
             )
+
+    def _meant(self, activated: Collection[str]) -> Collection[str]:
+        return {self.names.get(uri, uri) for uri in activated}
