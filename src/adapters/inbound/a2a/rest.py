@@ -28,6 +28,7 @@ from .reply import A2A_JSON, Content, Reply
 from .requests import (
     SendRequest,
     TaskRequest,
+    check_no_tenant,
     read_cancel,
     read_get,
     read_json,
@@ -158,6 +159,8 @@ class Rest:
         return A2A_JSON
 
     def _call(self, request: AnyRequest, *, of_card: bool = False) -> Call:
+        if b"tenant" in request.scope["query_string"]:
+            check_no_tenant(request.query_params.get("tenant", ""))
         return read_call(request, self.operations.negotiation, of_card=of_card)
 
     def _sent(self, body: object) -> SendRequest:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from a2a import types as a2a
 
+from tests.adapters.inbound.a2a.grpc.line import METADATA, error_of, line
 from tests.adapters.inbound.a2a.stage import HEADERS, Stage, message_json
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 
@@ -47,6 +49,27 @@ async def test_a_tenant_in_a_configuration_is_refused() -> None:
     error = (await Stage(pushes=True).rpc("SendMessage", {"message": message_json(), "configuration": config}))["error"]
 
     assert error["data"][1]["fieldViolations"][0]["field"] == "configuration.taskPushNotificationConfig.tenant"
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/tasks/task-1", "/tasks/task-1:subscribe", "/extendedAgentCard"])
+async def test_a_tenant_in_the_query_is_refused(path: str) -> None:
+    stage = Stage()
+    await stage.begin()
+    async with stage.client() as client:
+        answer = await client.get(f"{path}?tenant=acme")
+        plain = await client.get("/tasks/task-1?tenant=")
+
+    assert (answer.status_code, plain.status_code) == (400, 200)
+    assert answer.json()["error"]["details"][1]["fieldViolations"][0]["field"] == "tenant"
+
+
+async def test_a_tenant_is_refused_over_grpc() -> None:
+    stage = Stage()
+    await stage.begin()
+    async with line(stage) as called:
+        told = await error_of(called.v1.GetTask(a2a.GetTaskRequest(id="task-1", tenant="acme"), metadata=METADATA))
+
+    assert (told.reason, told.fields) == ("INVALID_PARAMS", ["tenant"])
 
 
 async def test_an_empty_tenant_is_none() -> None:
