@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from opencode_a2a_server.app.ports.capabilities import Capability
+from opencode_a2a_server.app.ports.capabilities import Capability, May
 from opencode_a2a_server.app.ports.sessions import SessionDetails
 from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
@@ -33,6 +33,7 @@ class Workshop:
     audit: FakeAudit = field(factory=FakeAudit)
     enabled: frozenset[Capability] = frozenset(Capability)
     most: float | None = None
+    may: May = lambda principal, _: principal == ALICE
     owners: FakeOwners = field(init=False)
     turns: RunTurns = field(init=False)
     reach: ReachSession = field(init=False)
@@ -46,7 +47,7 @@ class Workshop:
         agent = self.runtime.agent
         bind = bind_session(agent, self.clock, owners=self.owners)
         self.turns = RunTurns(agent, FakeJournal(self.clock), bind, self.clock, self.audit)
-        check = CheckCapability(self.enabled, lambda principal, _: principal == ALICE)
+        check = CheckCapability(self.enabled, self.may)
         self.read = ReadSessions(self.runtime.reader, self.reach)
         self.change = ChangeSessions(self.runtime.editor, self.reach, self.turns, check)
         self.work = WorkInSession(
