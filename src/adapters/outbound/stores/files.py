@@ -8,8 +8,11 @@ locks (sqlite.org/howtocorrupt.html, 2.2).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import StoreUnusable
@@ -36,6 +39,31 @@ def claim(path: Path) -> None:
             _secured(path.with_name(path.name + side))
     except OSError as error:
         raise StoreUnusable(f"the database file {path} cannot be used: {error.strerror or error}") from error
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """
+    Have a database to oneself: no second service may write the tasks of the first one as if they were its own.
+
+    The kernel lets go of it with the process, however that ends.
+
+    Raises:
+        StoreUnusable: Somebody else has it.
+
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, _OURS_ALONE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise StoreUnusable(
+            f"the database {path} is in use by another process: stop that one, or name another database; several "
+            "processes need PostgreSQL"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def existing(path: Path) -> Path | None:

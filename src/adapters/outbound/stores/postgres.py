@@ -169,6 +169,23 @@ class PostgresStorage(SqlReads):
                 yield _Link(connection)
 
 
+@asynccontextmanager
+async def connected(url: URL) -> AsyncIterator[Any]:
+    """
+    Connect for as long as the body runs, without a bound on what one statement may take.
+
+    Raises:
+        JournalUnavailable: The database cannot be used.
+
+    """
+    with _reasons(url):
+        connection = await asyncpg.connect(**_address(url), timeout=_CONNECT_SECONDS)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
 async def check_postgres(url: URL) -> Schema:
     """
     Say which tables a database has and which this release wants; changes nothing.

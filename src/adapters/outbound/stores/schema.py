@@ -55,6 +55,11 @@ def look(connection: Connection) -> Schema:
     return Schema(current, head)
 
 
+def head_revision() -> str:
+    """Name the schema that this release wants."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
 def bring_up(connection: Connection) -> Schema:
     """
     Bring the tables to this release's, within the connection's transaction.

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +27,7 @@ from opencode_a2a_server.domain.errors import JournalUnavailable
 
 from . import statements
 from .changes import changes
-from .files import claim, existing
+from .files import claim, existing, hold
 from .reads import Link, SqlReads
 from .schema import Schema, bring_up, look
 from .statements import Statement, task_row, update_row
@@ -96,6 +96,7 @@ class SqliteStorage(SqlReads):
 
     path: Path
     _engine: AsyncEngine
+    _held: ExitStack
     _writing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _pen: _Link | None = field(default=None, init=False)
 
@@ -105,12 +106,14 @@ class SqliteStorage(SqlReads):
         Open the database; it is made, or brought to this release's tables, if need be.
 
         Raises:
-            StoreUnusable: The file is not ours to use, or not of this release.
+            StoreUnusable: The file is not ours to use, or not of this release, or another process uses it.
             JournalUnavailable: The database cannot be used now.
 
         """
         claim(path)
-        storage = cls(path, _engine(path))
+        held = ExitStack()
+        held.enter_context(hold(path))
+        storage = cls(path, _engine(path), held)
         try:
             async with storage._transaction() as pen:
                 await pen.connection.exec_driver_sql("BEGIN IMMEDIATE")  # of two who start at once, one waits
@@ -167,6 +170,7 @@ class SqliteStorage(SqlReads):
                 await self._pen.connection.close()
                 self._pen = None
             await self._engine.dispose()
+            self._held.close()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[_Link]:

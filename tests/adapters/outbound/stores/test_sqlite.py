@@ -82,7 +82,7 @@ async def test_nobody_else_reads_the_files(stores: Stores, no_umask: None) -> No
 
         files = sorted(stores.directory.iterdir())
 
-        assert [file.name for file in files] == ["tasks.db", "tasks.db-shm", "tasks.db-wal"]
+        assert [file.name for file in files] == ["tasks.db", "tasks.db-shm", "tasks.db-wal", "tasks.db.lock"]
         assert {mode(file) for file in files} == {0o600}
 
 
