@@ -46,6 +46,7 @@ from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Webhook
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
 from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable, SigningKeys
 from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
+from opencode_a2a_server.adapters.outbound.stores.care import Care
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.capabilities import everybody
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
@@ -566,9 +567,8 @@ async def check(settings: Settings) -> list[str]:
         if not readiness.ready:
             problems.append(readiness.remedy)
         try:
-            stores = await stack.enter_async_context(open_stores(settings.database_url, clock))
-            if complaint := await stores.journal.probe():
-                problems.append(complaint)
+            if settings.database_url is not None:
+                await Care(settings.database_url).look()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             problems.append(f"store: {error}")
     return problems

@@ -87,6 +87,21 @@ def test_the_python_example_of_the_quickstart_works(service: RunningService, tmp
 
 
 @pytest.mark.e2e
+def test_the_commands_of_how_to_look_after_the_store_work(tmp_path: Path) -> None:
+    beside, stopped = blocks("how-to/store.md", "bash")
+    told = []
+    with RunningService({"A2A_RUNTIME": "scripted"}) as service:
+        answer_of(service, "hello")
+        told += [shell(service, line, tmp_path) for line in beside.splitlines()]
+        service.terminate()
+        told += [shell(service, line, tmp_path) for line in stopped.splitlines()]
+
+    assert told[0].startswith("schema")
+    assert "0 tasks would be folded, 0 would be removed" in told[2]
+    assert told[4] == "restored\n"
+
+
+@pytest.mark.e2e
 def test_the_python_example_of_how_to_serve_grpc_works(tmp_path: Path) -> None:
     (example,) = blocks("how-to/grpc.md", "python")
     with RunningService({"A2A_RUNTIME": "scripted", "A2A_GRPC_PORT": str(free_port())}) as service:
@@ -166,29 +181,25 @@ def test_the_commands_of_how_to_answer_work(service: RunningService, tmp_path: P
     listing, answering = blocks("how-to/answer.md", "bash")
     asked = json.loads(answer_of(service, "[[ask permission bash rm *]] [[say done]]"))["task"]
     request = asked["metadata"]["shared"]["interrupt"]["request_id"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
-    environment = clean | {
-        "A2A_PORT": str(service.port),
-        "A2A_BEARER_TOKEN": service.token,
-        "PATH": f"{Path(BINARY).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-
-    def shell(line: str) -> str:
-        done = subprocess.run(
-            ["bash", "-c", line], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    assert request in shell(listing)
-    assert shell(answering.replace("REQUEST", request)) == f"answered {request}\n"
-    assert request not in shell(listing)
+    assert request in shell(service, listing, tmp_path)
+    assert shell(service, answering.replace("REQUEST", request), tmp_path) == f"answered {request}\n"
+    assert request not in shell(service, listing, tmp_path)
 
 
 def test_the_rules_of_how_to_answer_are_rules() -> None:
     (rules,) = blocks("how-to/answer.md", "toml")
 
     assert [rule.action.value for rule in parse_policy(rules)] == ["allow-once", "reject", "reject"]
+
+
+def shell(service: RunningService, line: str, cwd: Path) -> str:
+    """Run a line as an operator does who has the service's settings."""
+    environment = service.environment | {"PATH": f"{Path(BINARY).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-ec", line], env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def answer_of(service: RunningService, text: str) -> str:

@@ -16,6 +16,7 @@ from opencode_a2a_server.app.container import check as check_service
 from opencode_a2a_server.app.container import serve as serve_service
 from opencode_a2a_server.app.settings import LogFormat, LogLevel, LogSettings, Settings, SettingsError, load_settings
 
+from .db import db
 from .interrupts import interrupts
 
 EXIT_NOT_READY = 1
@@ -35,6 +36,7 @@ def main(context: click.Context) -> None:
         context.invoke(serve)
 
 
+main.add_command(db)
 main.add_command(interrupts)
 
 

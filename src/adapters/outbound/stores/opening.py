@@ -75,12 +75,17 @@ async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None
             await storage.close()
 
 
-async def open_storage(url: str | None) -> Storage:
-    """Open the storage that a URL names."""
-    if url is not None and (parsed := _parsed(url)).drivername in _POSTGRES:
-        return await _open_postgres(parsed)
+async def open_storage(url: str | None, *, alone: bool = True) -> Storage:
+    """Open the storage that a URL names; if not `alone`, a SQLite file that a service has is opened beside it."""
+    if url is not None and is_postgres(url):
+        return await _open_postgres(parsed_url(url))
     path = None if url is None else database_path(url)
-    return MemoryStorage() if path is None else await SqliteStorage.open(path)
+    return MemoryStorage() if path is None else await SqliteStorage.open(path, alone=alone)
+
+
+def is_postgres(url: str) -> bool:
+    """Say whether a URL names a PostgreSQL database."""
+    return parsed_url(url).drivername in _POSTGRES
 
 
 async def _open_postgres(url: URL) -> Storage:
@@ -93,7 +98,14 @@ async def _open_postgres(url: URL) -> Storage:
     return await PostgresStorage.open(url)
 
 
-def _parsed(url: str) -> URL:
+def parsed_url(url: str) -> URL:
+    """
+    Take a URL apart.
+
+    Raises:
+        StoreUnusable: It is none.
+
+    """
     try:
         return make_url(url)
     except ArgumentError:
@@ -111,7 +123,7 @@ def database_path(url: str) -> Path | None:
         StoreUnusable: It names something else.
 
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if parsed.drivername not in _SQLITE:
         raise StoreUnusable(
             f"there is no store for {parsed.drivername}; use sqlite+aiosqlite:///path/of/the/file "

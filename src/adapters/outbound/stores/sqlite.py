@@ -101,9 +101,13 @@ class SqliteStorage(SqlReads):
     _pen: _Link | None = field(default=None, init=False)
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
+    async def open(cls, path: Path, *, alone: bool = True) -> Self:
         """
         Open the database; it is made, or brought to this release's tables, if need be.
+
+        Args:
+            path: Of its file.
+            alone: Whether nobody else may serve from it meanwhile.
 
         Raises:
             StoreUnusable: The file is not ours to use, or not of this release, or another process uses it.
@@ -112,7 +116,8 @@ class SqliteStorage(SqlReads):
         """
         claim(path)
         held = ExitStack()
-        held.enter_context(hold(path))
+        if alone:
+            held.enter_context(hold(path))
         storage = cls(path, _engine(path), held)
         try:
             async with storage._transaction() as pen:
@@ -199,6 +204,23 @@ class SqliteStorage(SqlReads):
         with _reasons(self.path):
             async with self._engine.connect() as connection:
                 yield await _Link.of(connection)
+
+
+async def vacuum(path: Path) -> None:
+    """
+    Write the database anew, without the room of what was removed; writers wait meanwhile.
+
+    Raises:
+        JournalUnavailable: It cannot be used now.
+
+    """
+    engine = _engine(path)
+    try:
+        with _reasons(path):
+            async with engine.connect() as connection:
+                await (await _Link.of(connection)).command("VACUUM")
+    finally:
+        await engine.dispose()
 
 
 async def check_schema(path: Path) -> Schema:
