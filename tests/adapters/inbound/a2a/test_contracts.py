@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from opencode_a2a_server.adapters.inbound.a2a.card.contracts import ALIASES, Documents, offered
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import extensions
-from opencode_a2a_server.adapters.inbound.a2a.methods.contracts import method_contract
+from opencode_a2a_server.adapters.inbound.a2a.card.extensions import INTERACTIVE_INTERRUPT, extensions
+from opencode_a2a_server.adapters.inbound.a2a.methods.contracts import business_codes, method_contract
 from opencode_a2a_server.adapters.inbound.a2a.methods.read import fields_of
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE, served
 from opencode_a2a_server.adapters.inbound.a2a.methods.uris import PROVIDER_DISCOVERY, SESSION_QUERY
@@ -92,6 +92,18 @@ async def test_the_public_card_stays_short_and_has_no_aliases() -> None:
     assert len(answer.content) <= 8 * 1024
     assert uris.isdisjoint(uri for uris in ALIASES.values() for uri in uris)
     assert set(OLD) <= uris
+
+
+def test_every_other_name_is_of_an_extension_of_the_table() -> None:
+    assert set(ALIASES) <= {extension.uri for extension in extensions()} | set(OFFERED)
+
+
+def test_what_clients_need_of_interrupts_is_said() -> None:
+    told = {method.name: method_contract(method) for method in TABLE if method.extension == INTERACTIVE_INTERRUPT}
+
+    codes = business_codes([method for method in TABLE if method.extension == INTERACTIVE_INTERRUPT])
+    assert told["a2a.interrupt.permission.reply"]["params"]["required"] == ["request_id", "reply"]
+    assert {"INTERRUPT_REQUEST_NOT_FOUND", "INTERRUPT_REQUEST_EXPIRED", "ALREADY_ANSWERED"} <= set(codes)
 
 
 def test_what_is_switched_off_is_not_promised_but_named() -> None:

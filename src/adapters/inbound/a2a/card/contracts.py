@@ -27,9 +27,8 @@ from opencode_a2a_server.adapters.inbound.a2a.parameters import AnyRequest
 from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Reply
 from opencode_a2a_server.adapters.inbound.a2a.v03 import methods as v0_3
 
-from .extensions import INTERACTIVE_INTERRUPT, SESSION_BINDING, STREAM_HINTS, Extension, served_with
+from .extensions import INTERACTIVE_INTERRUPT, MODEL_SELECTION, SESSION_BINDING, STREAM_HINTS, Extension, served_with
 
-MODEL_SELECTION: Final = "urn:a2a:model-selection/v1"
 COMPATIBILITY: Final = "urn:opencode-a2a:compatibility-profile/v1"
 WIRE_CONTRACT: Final = "urn:opencode-a2a:wire-contract/v1"
 
@@ -39,7 +38,12 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     SESSION_BINDING: (f"{_FAMILY}shared:session-binding:v1", f"{_FAMILY}session-binding:v1"),
     MODEL_SELECTION: (f"{_FAMILY}shared:model-selection:v1", f"{_FAMILY}model-selection:v1"),
     STREAM_HINTS: (f"{_FAMILY}shared:stream-hints:v1", f"{_FAMILY}stream-hints:v1"),
-    INTERACTIVE_INTERRUPT: (f"{_FAMILY}shared:interactive-interrupt:v1", f"{_FAMILY}interactive-interrupt:v1"),
+    INTERACTIVE_INTERRUPT: (
+        f"{_FAMILY}shared:interactive-interrupt:v1",
+        f"{_FAMILY}interactive-interrupt:v1",
+        f"{_FAMILY}private:interrupt-recovery:v1",
+        f"{_FAMILY}interrupt-recovery:v1",
+    ),
     SESSION_QUERY: (f"{_FAMILY}private:session-management:v1", f"{_FAMILY}session-management:v1"),
     PROVIDER_DISCOVERY: (f"{_FAMILY}private:provider-discovery:v1", f"{_FAMILY}provider-discovery:v1"),
     WORKSPACE_CONTROL: (f"{_FAMILY}private:workspace-control:v1", f"{_FAMILY}workspace-control:v1"),
@@ -65,7 +69,7 @@ def offered(
 
 def _with_contract(extension: Extension, services: MethodServices) -> Extension:
     params = {"provider": "opencode", **extension.params}
-    if not extension.by_methods:
+    if not extension.methods:
         return evolve(extension, params=params)
     told = contract(extension.uri, served(services), TABLE, services)
     of_it = [method for method in served(services) if method.extension == extension.uri]

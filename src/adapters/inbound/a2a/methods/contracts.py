@@ -16,12 +16,17 @@ from opencode_a2a_server.domain.errors import (
     AgentFault,
     AgentRefused,
     AgentUnreachable,
+    AlreadyAnswered,
     CapabilityMissing,
+    InterruptExpired,
+    InterruptNotFound,
+    InterruptTypeMismatch,
     MethodDisabled,
     SessionBusy,
     SessionNotFound,
 )
 
+from .interrupts import OfInterrupt
 from .read import OfSession, Placed, fields_of
 from .row import ExtensionMethod, MethodServices, Risk
 from .sessions import DEFAULT_LIMIT, MOST_LISTED
@@ -40,6 +45,7 @@ _NO_LONGER: Final = ("cursor", "page", "size")
 _UPSTREAM: Final = (AgentUnreachable, AgentRefused, AgentFault)
 _OF_SESSIONS: Final = (SessionNotFound, SessionBusy)
 _OF_CAPABILITIES: Final = (MethodDisabled, CapabilityMissing)
+_OF_INTERRUPTS: Final = (InterruptNotFound, InterruptExpired, InterruptTypeMismatch, AlreadyAnswered)
 
 
 @frozen
@@ -61,7 +67,7 @@ def contract(
         "method_contracts": {method.name: method_contract(method) for method in methods},
         "errors": {
             "business_codes": business_codes([*methods, *flagged]),
-            "error_data_fields": ["type", "method", "session_id", "upstream_status", "detail"],
+            "error_data_fields": ["type", "method", "session_id", "request_id", "upstream_status", "detail"],
             "invalid_params_data_fields": ["type", "field", "detail"],
         },
         "supported_metadata": ["opencode.directory"],
@@ -127,6 +133,8 @@ def pagination() -> Contract:
 def business_codes(methods: Sequence[ExtensionMethod]) -> Mapping[str, int]:
     """Give the codes of errors that are not JSON-RPC's own, by their types."""
     refusals: list[type[Exception]] = [*_UPSTREAM]
+    if any(issubclass(method.params, OfInterrupt) for method in methods):
+        refusals = [*_OF_INTERRUPTS, *refusals]
     if any(issubclass(method.params, OfSession) for method in methods):
         refusals = [*_OF_SESSIONS, *refusals]
     if any(method.capability is not None for method in methods):
