@@ -299,6 +299,28 @@ TALE: list[Update] = [
 ]
 
 
+@pytest.mark.parametrize("version", ["", "1.0"])
+async def test_errors_of_extension_methods_are_as_they_are_described(version: str) -> None:
+    api = described()
+    call = {"jsonrpc": "2.0", "id": 1, "method": "opencode.sessions.get", "params": {}}
+    async with Stage().client(OLD | {"a2a-version": version}) as client:
+        answer = (await client.post("/", json=call)).json()
+
+    answers = api["paths"]["/"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert isinstance(answer["error"]["data"], list if version else dict)
+    check(api, answers, answer)
+
+
+@pytest.mark.parametrize("method", ["ListTasks", "GetTask"])
+async def test_parameters_may_be_left_out_where_none_is_needed(method: str) -> None:
+    api = described()
+    async with Stage().client() as client:
+        answer = (await client.post("/", json={"jsonrpc": "2.0", "id": 1, "method": method})).json()
+
+    needed = api["components"]["schemas"][f"{method}Call"]["required"]
+    assert ("params" in needed) is ("error" in answer)
+
+
 @pytest.mark.parametrize("method", [method for method in methods.DESCRIBED if method.streams])
 async def test_frames_of_a_stream_are_as_they_are_described(method: methods.Method) -> None:
     stage = Stage()

@@ -14,7 +14,7 @@ from opencode_a2a_server.adapters.inbound.a2a.routes import every_operation
 
 from . import methods, paths
 from .paths import A2A, EVENTS, JSON, Operation
-from .schemas import Make, Schema, Schemas
+from .schemas import REF, Make, Schema, Schemas
 
 Described = dict[str, Any]
 
@@ -204,6 +204,7 @@ class _Document:
         }
 
     def _call(self, method: methods.Method) -> Schema:
+        params = method.params(self.schemas)
         call: Schema = {
             "type": "object",
             "title": method.name,
@@ -212,11 +213,16 @@ class _Document:
                 "jsonrpc": {"const": "2.0"},
                 "id": {"type": ["string", "number", "null"]},
                 "method": {"const": method.name},
-                "params": method.params(self.schemas),
+                "params": params,
             },
-            "required": ["jsonrpc", "method", "params"],
+            "required": ["jsonrpc", "method", *(["params"] if self._wants(params) else [])],
         }
         return self.schemas.component(method.component, call)
+
+    def _wants(self, params: Schema) -> bool:
+        """Say whether anything has to be given."""
+        named = self.schemas.named[params["$ref"].removeprefix(REF)] if "$ref" in params else params
+        return "required" in named
 
     def _result(self, results: Sequence[Schema]) -> Schema:
         distinct = list({str(result): result for result in results}.values())
@@ -248,13 +254,19 @@ class _Document:
             "properties": {
                 "code": {"type": "integer"},
                 "message": {"type": "string"},
-                "data": {"type": "array", "items": self._detail()},
+                "data": {"anyOf": [{"type": "array", "items": self._detail()}, _FLAT]},
             },
             "required": ["code", "message", "data"],
         }
         return self.schemas.component("RpcError", error)
 
 
+_FLAT: Final[Schema] = {
+    "type": "object",
+    "description": "What extension methods tell to clients of 0.3 of what went wrong.",
+    "properties": {"type": {"type": "string"}, "detail": {"type": "string"}},
+    "required": ["type", "detail"],
+}
 _STREAM: Final = (
     "Server-Sent Events. The data of each is one response; `id` is where to resume with `Last-Event-ID`. An event named "
     "`error` ends a stream whose task goes on."
