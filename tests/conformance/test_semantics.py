@@ -142,13 +142,15 @@ async def test_who_does_not_name_a_required_extension_is_refused(binding: str) -
 
 
 @clause("3.3.4c", "13.3c")
-async def test_an_extended_card_that_is_not_declared_is_unsupported(agent: Client) -> None:
-    declared = (await agent.service.card())["capabilities"].get("extendedAgentCard", False)
+@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize(("served", "reason"), [("true", ""), ("false", "UNSUPPORTED_OPERATION")])
+async def test_an_extended_card_that_is_not_declared_is_unsupported(binding: str, served: str, reason: str) -> None:
+    async with serving(A2A_EXTENDED_CARD=served) as service:
+        declared = (await service.card())["capabilities"].get("extendedAgentCard", False)
+        answer = await Client(service, binding).call("GetExtendedAgentCard")
 
-    answer = await agent.call("GetExtendedAgentCard")
-
-    assert ("error" in answer.body) == (not declared)
-    assert declared or answer.reason == "UNSUPPORTED_OPERATION"
+    assert declared == (served == "true")
+    assert (answer.reason if "error" in answer.body else "") == reason
 
 
 # Contexts and tasks
