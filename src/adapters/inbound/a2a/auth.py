@@ -52,7 +52,7 @@ class BearerTokens:
         digest = sha256(_token(headers)).digest()
         known = [compare_digest(digest, ours) for ours in self._digests]
         if not any(known):
-            raise Unauthenticated("a valid bearer token is needed: Authorization: Bearer <token>")
+            raise Unauthenticated("authentication is needed, with a valid token: Authorization: Bearer <token>")
         return Principal(f"bearer:{digest.hex()[:12]}")
 
 
