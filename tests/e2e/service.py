@@ -23,8 +23,8 @@ from tests.e2e.until import until
 BINARY = os.environ.get("OPENCODE_A2A_SERVER_BIN") or str(Path(sys.executable).with_name("opencode-a2a-server"))
 """The command under test: the one of the built wheel if the environment names it, else the one beside this Python."""
 
-START_SECONDS = 30.0
-STOP_SECONDS = 30.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 LOG_LINES = 60
 
 

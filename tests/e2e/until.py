@@ -13,7 +13,7 @@ T = TypeVar("T")
 _PAUSE = 0.02
 
 
-def until(look: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
+def until(look: Callable[[], T], *, within: float = 30.0, what: str = "") -> T:
     """
     Look again and again until there is something to see, and return it.
 

@@ -241,7 +241,9 @@ class Encoder:
     def _status(self, said: _Said, entry: Entry) -> bytes:
         status = Status(said.state, entry.at, entry.seq, said.parts)
         event_id = shared.cursor(self.task.id, entry.seq)
-        place = {"source": shared.STATUS_SOURCE, "event_id": event_id, "sequence": entry.seq}
+        place: Told = {"source": shared.STATUS_SOURCE, "event_id": event_id, "sequence": entry.seq}
+        if said.state.terminal:  # what is told is kept already; some clients wait to read it
+            place["completionPhase"] = "persisted"
         told = {
             **self._ids(),
             "status": status_out(self.task, status, asks=said.asks),

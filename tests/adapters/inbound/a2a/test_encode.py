@@ -190,6 +190,16 @@ def test_a_status_has_its_moment_its_session_and_its_place() -> None:
     }
 
 
+@pytest.mark.parametrize("end", [COMPLETED, FAILED])
+def test_the_last_status_says_that_it_is_kept_and_no_other_does(end: Update) -> None:
+    first, last = (
+        encoded(*told)["statusUpdate"]["metadata"]["shared"]["stream"] for told in ((STARTED,), (STARTED, end))
+    )
+
+    assert "completionPhase" not in first
+    assert last["completionPhase"] == "persisted"
+
+
 def test_the_end_has_the_usage() -> None:
     assert encoded(STARTED, COMPLETED)["statusUpdate"]["metadata"]["shared"]["usage"] == {
         "input_tokens": 10,
