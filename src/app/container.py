@@ -22,8 +22,9 @@ from attrs import define, field
 from dependency_injector import containers, providers
 
 from opencode_a2a_server.adapters.inbound import server
+from opencode_a2a_server.adapters.inbound.a2a import rpc
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
-from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
+from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens, Callers
 from opencode_a2a_server.adapters.inbound.a2a.card.document import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.card.extensions import extensions
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
@@ -32,10 +33,15 @@ from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
 from opencode_a2a_server.adapters.inbound.a2a.jwks import NO_KEYS
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import InterruptServices, MethodServices
+from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.offering import offer
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
+from opencode_a2a_server.adapters.outbound.access.live import LiveCredentials
+from opencode_a2a_server.adapters.outbound.access.reading import RegistryUnusable, read_registry
+from opencode_a2a_server.adapters.outbound.access.registry import Registry
+from opencode_a2a_server.adapters.outbound.access.static import read_static
 from opencode_a2a_server.adapters.outbound.audit import open_audit
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
@@ -48,16 +54,17 @@ from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable, Sign
 from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
 from opencode_a2a_server.adapters.outbound.stores.care import Care
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
-from opencode_a2a_server.adapters.outbound.system.capabilities import everybody
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
+from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.offers import Offers, offers_of
 from opencode_a2a_server.app.ports.paths import Paths
 from opencode_a2a_server.app.settings import InterruptSettings, Settings, SettingsError
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.audit_access import AuditAccess
 from opencode_a2a_server.app.usecases.bind_session import BindSession
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
@@ -72,6 +79,7 @@ from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, Pus
 from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.job import Pace
+from opencode_a2a_server.app.usecases.limit_requests import LimitAttempts, LimitRequests
 from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
@@ -93,6 +101,9 @@ from opencode_a2a_server.domain.terms import Terms
 _log = logging.getLogger(__name__)
 
 VERSION = metadata.version("opencode-a2a-server")
+
+OPERATIONS = (*rpc.METHODS, *(method.name for method in TABLE))
+"""What scopes can name."""
 
 _EXIT_SECONDS = 5.0
 """What the end may take besides draining, before the worker is killed."""
@@ -142,6 +153,15 @@ def _card_signer(settings: Settings) -> CardSigner | None:
     return CardSigner(tuple(CardKey(key.id, key.algorithm, key.private) for key in keys.signers))
 
 
+def _tokens(settings: Settings) -> tuple[str, ...]:
+    return () if settings.auth.bearer_token is None else (settings.auth.bearer_token,)
+
+
+def _schemes(settings: Settings) -> tuple[str, ...]:
+    """Give the schemes by which anybody can say who it is."""
+    return ("Bearer", "Basic") if settings.auth.credentials or settings.auth.static else ("Bearer",)
+
+
 class Container(containers.DeclarativeContainer):
     """One service: what it is made of."""
 
@@ -151,6 +171,7 @@ class Container(containers.DeclarativeContainer):
     agent: providers.Dependency[Agent] = providers.Dependency()
     terms = providers.Dependency(instance_of=Terms)
     audit: providers.Dependency[Any] = providers.Dependency()
+    credentials: providers.Dependency[LiveCredentials] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
     interrupts: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
@@ -164,6 +185,7 @@ class Container(containers.DeclarativeContainer):
         agent=agent,
         paths=providers.Callable(_paths, settings),
         override=settings.provided.session.directory_override,
+        reach_of=credentials.provided.reach,
     )
     sessions = providers.Singleton(
         UseSession,
@@ -181,6 +203,7 @@ class Container(containers.DeclarativeContainer):
         choosing=providers.Callable(lambda agent: offers_of(agent).choices, agent),
         clock=clock,
         options=settings.provided.opencode.options,
+        reach_of=credentials.provided.reach,
     )
     pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
     turns = providers.Singleton(
@@ -261,7 +284,7 @@ class Container(containers.DeclarativeContainer):
     check_capability = providers.Singleton(
         CheckCapability,
         enabled=settings.provided.methods.capabilities,
-        may=providers.Object(everybody),
+        may=credentials.provided.may,
         switches=settings.provided.methods.switches,
     )
     work = providers.Singleton(
@@ -288,7 +311,29 @@ class Container(containers.DeclarativeContainer):
             list=providers.Singleton(ListInterrupts, journal=journal, interrupts=interrupts),
         ),
     )
-    authenticate = providers.Singleton(BearerTokens.of, providers.List(settings.provided.auth.bearer_token))
+    authenticate = providers.Singleton(
+        Callers,
+        credentials=providers.List(
+            providers.Singleton(BearerTokens.of, providers.Callable(_tokens, settings)), credentials
+        ),
+        schemes=providers.Callable(_schemes, settings),
+        attempts=providers.Singleton(
+            LimitAttempts,
+            clock=clock,
+            audit=audit,
+            seconds=settings.provided.limits.seconds,
+            most=settings.provided.limits.failures,
+        ),
+        requests=providers.Singleton(
+            LimitRequests,
+            clock=clock,
+            seconds=settings.provided.limits.seconds,
+            most=providers.Callable(
+                lambda on, most: most if on else 0, settings.provided.limits.enabled, settings.provided.limits.requests
+            ),
+            reach_of=credentials.provided.reach,
+        ),
+    )
     services = providers.Singleton(
         Services,
         send_message=providers.Singleton(SendMessage, accept=accept, notify=create_push_config),
@@ -300,6 +345,7 @@ class Container(containers.DeclarativeContainer):
         cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
         subscribe=subscribe,
         methods=methods,
+        record=providers.Singleton(AuditAccess, audit=audit, clock=clock),
         push=providers.Callable(lambda wanted, push: push if wanted else None, settings.provided.push.enabled, push),
     )
     card = providers.Singleton(
@@ -377,6 +423,8 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         container.interrupts.override(providers.Object(stores.interrupts))
         audit = await stack.enter_async_context(open_audit(settings.interrupts.audit))
         container.audit.override(providers.Object(audit))
+        credentials = await stack.enter_async_context(_credentials(settings, container.clock(), audit))
+        container.credentials.override(providers.Object(credentials))
         push = settings.push
         guard, clock = Guard.of(system_resolve, push.hosts), container.clock()
         sign = None if keys is None else NotificationTokens(keys, settings.server.url, clock)
@@ -427,6 +475,25 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         raise SettingsError([f"A2A_GRPC_PORT: {taken}"]) from taken
 
 
+def _fixed(settings: Settings) -> Registry:
+    """
+    Read what credentials the settings themselves hold, besides the bearer token.
+
+    Raises:
+        SettingsError: They cannot be used.
+
+    """
+    try:
+        return Registry() if settings.auth.static is None else read_static(settings.auth.static)
+    except RegistryUnusable as unusable:
+        raise SettingsError([f"A2A_STATIC_AUTH_CREDENTIALS: {problem}" for problem in unusable.problems]) from unusable
+
+
+def _credentials(settings: Settings, clock: SystemClock, audit: Audit) -> LiveCredentials:
+    path = None if settings.auth.credentials is None else Path(settings.auth.credentials)
+    return LiveCredentials.open(_fixed(settings), path, OPERATIONS, clock, audit)
+
+
 def _terms(settings: InterruptSettings) -> Terms:
     """
     Read the terms of interrupts.
@@ -444,8 +511,20 @@ def _terms(settings: InterruptSettings) -> Terms:
 
 def problems_of(settings: Settings) -> Iterator[str]:
     """Say why the service cannot start with these settings, as far as they alone and the files they name show it."""
-    if settings.auth.bearer_token is None:
-        yield "A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE"
+    if not settings.auth.anybody:
+        yield (
+            "A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE, or name a file of "
+            "credentials by A2A_CREDENTIALS_FILE"
+        )
+    try:
+        _fixed(settings)
+    except SettingsError as error:
+        yield from error.problems
+    try:
+        if settings.auth.credentials is not None:
+            read_registry(Path(settings.auth.credentials), OPERATIONS)
+    except RegistryUnusable as unusable:
+        yield from (f"A2A_CREDENTIALS_FILE: {problem}" for problem in unusable.problems)
     known = [extension.uri for extension in extensions()]
     for uri in settings.card.required:
         if uri not in known:

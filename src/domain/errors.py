@@ -18,7 +18,9 @@ Every refusal, one tree.
     ├── AlreadyAnswered          another answer came first
     ├── SessionBusy              the session works on something else
     ├── MethodDisabled           the operator has not switched this on
-    ├── CapabilityMissing        it is switched on, but not for this principal
+    ├── Forbidden                the caller may not do this, or not there
+    │   └── CapabilityMissing    it is switched on, but not for this principal
+    ├── RateLimited              too much of it, or too often; later again
     ├── InterruptNotFound        no such interrupt of this principal's
     ├── InterruptExpired         it is over, and was not answered by a person
     ├── IllegalTransition        the state machine does not know this step: a fault of ours
@@ -114,8 +116,20 @@ class MethodDisabled(Refusal):
     """The operator has not switched this on."""
 
 
-class CapabilityMissing(Refusal):
-    """It is switched on, but this principal may not use it."""
+class Forbidden(Refusal):
+    """The caller is known, and may not do this, or not there, or not with that model."""
+
+
+class CapabilityMissing(Forbidden):
+    """Something dangerous is switched on, but this principal may not use it."""
+
+
+class RateLimited(Refusal):
+    """Too much, or too often; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class IllegalTransition(Refusal):

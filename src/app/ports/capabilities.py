@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Protocol
 
+from opencode_a2a_server.domain.access import Capability
 from opencode_a2a_server.domain.ids import Principal
-
-
-class Capability(enum.Enum):
-    """What is off unless the operator switches it on, and then for whom."""
-
-    SESSION_SHELL = "session_shell"
-    """Run any command in the runtime's shell."""
-    SESSION_DELETE = "session_delete"
-    """Delete sessions for good."""
-    WORKSPACE_MUTATION = "workspace_mutation"
-    """Make, reset and remove workspaces and worktrees; their start command is a shell's."""
 
 
 class May(Protocol):
@@ -25,3 +14,6 @@ class May(Protocol):
     def __call__(self, principal: Principal, capability: Capability) -> bool:
         """Say it, at once."""
         ...
+
+
+__all__ = ["Capability", "May"]

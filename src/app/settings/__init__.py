@@ -7,7 +7,7 @@ meaning. A name that is almost one of ours stops the start: what is misspelt mus
 
 from __future__ import annotations
 
-from .access import AuthSettings, MethodSettings, SigningSettings
+from .access import AuthSettings, LimitSettings, MethodSettings, SigningSettings
 from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
 from .network import GrpcSettings, HttpSettings, ServerSettings
 from .reading import WITHOUT_EFFECT, every_setting, load_settings
@@ -24,6 +24,7 @@ __all__ = [
     "GrpcSettings",
     "HttpSettings",
     "InterruptSettings",
+    "LimitSettings",
     "LogFormat",
     "LogLevel",
     "LogSettings",

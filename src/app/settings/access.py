@@ -8,7 +8,7 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.capabilities import Capability
 
-from .values import Secret, setting
+from .values import Secret, not_negative, positive, setting
 
 
 @frozen
@@ -17,8 +17,52 @@ class AuthSettings:
 
     bearer_token: Secret | None = setting(
         "A2A_BEARER_TOKEN",
-        "The token clients send as `Authorization: Bearer …`. Required: without it the service does not start.",
+        "The token clients send as `Authorization: Bearer …`. It is good for everything that is switched on. This, or "
+        "one of the others here, is required: without any the service does not start.",
         None,
+    )
+    credentials: str | None = setting(
+        "A2A_CREDENTIALS_FILE",
+        "TOML or JSON file of principals with their credentials, rights and limits; it is looked at every second, and on "
+        "SIGHUP.",
+        None,
+    )
+    static: Secret | None = setting(
+        "A2A_STATIC_AUTH_CREDENTIALS",
+        "JSON array of credentials as opencode-a2a 1.4 has it, secrets in plain text.",
+        None,
+    )
+
+    @property
+    def anybody(self) -> bool:
+        """Whether anybody may ask."""
+        return bool(self.bearer_token or self.credentials or self.static)
+
+
+@frozen
+class LimitSettings:
+    """How much one principal may ask for; the credentials file can say otherwise for each."""
+
+    enabled: bool = setting(
+        "A2A_RATE_LIMIT_ENABLED",
+        "Whether requests are limited. With one bearer token for everybody they share the limit.",
+        default=False,
+    )
+    seconds: float = setting(
+        "A2A_RATE_LIMIT_WINDOW_SECONDS", "Length of the window that requests are counted in.", 60.0, check=positive
+    )
+    requests: int = setting(
+        "A2A_RATE_LIMIT_MAX_REQUESTS",
+        "Requests one principal may make within the window; 0 is no bound.",
+        120,
+        check=not_negative,
+    )
+    failures: int = setting(
+        "A2A_RATE_LIMIT_MAX_FAILURES",
+        "Requests within the window that may come from one address with credentials nobody has. Beyond, passwords from "
+        "there are not looked at, and others are answered 429. 0 is no bound.",
+        60,
+        check=not_negative,
     )
 
 

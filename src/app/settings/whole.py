@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from .access import AuthSettings, MethodSettings, SigningSettings
+from .access import AuthSettings, LimitSettings, MethodSettings, SigningSettings
 from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
 from .network import GrpcSettings, HttpSettings, ServerSettings
 from .store import StoreBackend, StoreSettings
@@ -25,6 +25,7 @@ class Settings:
     grpc: GrpcSettings = field(factory=GrpcSettings)
     http: HttpSettings = field(factory=HttpSettings)
     auth: AuthSettings = field(factory=AuthSettings)
+    limits: LimitSettings = field(factory=LimitSettings)
     opencode: OpenCodeSettings = field(factory=OpenCodeSettings)
     session: SessionSettings = field(factory=SessionSettings)
     turn: TurnSettings = field(factory=TurnSettings)

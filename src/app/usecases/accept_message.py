@@ -49,7 +49,7 @@ class AcceptMessage:
         ContentTypeNotSupported: The runtime cannot take a part of it.
         TaskNotFound: It names or refers to a task this principal does not have.
         ContextMismatch: It names a task and another task's context.
-        SessionNotFound, InvalidRequest: See `CheckWishes`.
+        SessionNotFound, Forbidden, InvalidRequest: See `CheckWishes`.
         TaskIsTerminal, TaskIsBusy: The task takes no message now.
         AmbiguousAnswer: The task waits for an answer and this is none.
         Draining, JournalUnavailable: Not now.
@@ -70,7 +70,7 @@ class AcceptMessage:
         if self.turns.draining:
             raise Draining("the service is about to stop; try again in a moment")
         await check_references(self.journal, principal, message)
-        message = await self.wishes(message)
+        message = await self.wishes(principal, message)
         if message.task_id is not None:
             return await self._continue(principal, message, message.task_id)
         if (reply := await self.agent.reply(principal, message)) is not None:

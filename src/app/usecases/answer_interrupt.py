@@ -105,7 +105,7 @@ class AnswerInterrupt:
         if self.turns.draining:
             raise Draining("the service is about to stop; try again in a moment")
         if directory is not None and self.places is not None:
-            await self.places(directory)
+            await self.places.reached(principal, await self.places(directory))
         await self(await self._find(principal, request), principal, request, answer)
 
     async def _find(self, principal: Principal, request: RequestId) -> TaskLog:

@@ -30,7 +30,7 @@ class ChangeSessions:
         self, principal: Principal, title: str, parent: SessionId | None, place: Place = HERE
     ) -> SessionDetails:
         """Open a session; one with a parent is told as a sub-agent's is, and belongs to whom the parent does."""
-        directory = await self.reach.choose(place)
+        directory = await self.reach.choose(principal, place)
         if parent is None:
             made = await self.editor.create(directory, title, None)
         else:

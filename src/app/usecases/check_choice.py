@@ -7,11 +7,13 @@ from collections import OrderedDict
 
 from attrs import define, field
 
+from opencode_a2a_server.app.ports.access import Reaches, unbounded
 from opencode_a2a_server.app.ports.choices import Choosing
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.domain.choice import Choices
-from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, InvalidRequest
-from opencode_a2a_server.domain.session import Directory, PromptOptions, Wishes
+from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, Forbidden, InvalidRequest
+from opencode_a2a_server.domain.ids import Principal
+from opencode_a2a_server.domain.session import Directory, ModelChoice, PromptOptions, Wishes
 
 _log = logging.getLogger(__name__)
 
@@ -25,12 +27,15 @@ _DIRECTORIES = 64
 @define(eq=False)
 class CheckChoice:
     """
-    Refuse what the runtime does not have: OpenCode would take it, and fail later or do something else.
+    Refuse what a principal may not use, and what the runtime does not have.
+
+    OpenCode would take it, and fail later or do something else.
 
     What it has is asked for once a minute and directory, and again before something is refused. Where it cannot be
     known, nothing is refused.
 
     Raises:
+        Forbidden: The model that would be used, chosen or not, is not among the principal's.
         InvalidRequest: There is no such model, agent or variant; the nearest ones are named.
 
     """
@@ -38,10 +43,19 @@ class CheckChoice:
     choosing: Choosing | None
     clock: Clock
     options: PromptOptions = field(factory=PromptOptions)
+    reach_of: Reaches = unbounded
+    """Which models are whose."""
     _known: OrderedDict[Directory | None, tuple[float, Choices]] = field(factory=OrderedDict, init=False)
 
-    async def __call__(self, wishes: Wishes, directory: Directory | None) -> None:
+    def model(self, principal: Principal, model: ModelChoice | None) -> None:
+        """Refuse a model that is not among the principal's; None is the one that is used where nobody chooses."""
+        reach = self.reach_of(principal)
+        if not reach.fits(model or self.options.model):
+            raise Forbidden(f"you may use the models {', '.join(reach.models)}; name one (metadata.shared.model)")
+
+    async def __call__(self, principal: Principal, wishes: Wishes, directory: Directory | None) -> None:
         """Check what a message wishes, to be worked on in a directory."""
+        self.model(principal, wishes.model)
         if wishes.model is None and wishes.agent is None and wishes.variant is None:
             return
         at, known = self._known.get(directory, (0.0, None))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from attrs import evolve, frozen
 
+from opencode_a2a_server.app.ports.access import Reaches, unbounded
 from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.paths import Paths
-from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.access import Reach
+from opencode_a2a_server.domain.errors import Forbidden, InvalidRequest
+from opencode_a2a_server.domain.ids import Principal
 from opencode_a2a_server.domain.message import Message, Part, UrlPart
 from opencode_a2a_server.domain.session import Directory
 from opencode_a2a_server.domain.workspace import (
@@ -15,6 +20,7 @@ from opencode_a2a_server.domain.workspace import (
     There,
     check_directory,
     check_file,
+    is_within,
     placed,
     unseen,
 )
@@ -40,6 +46,8 @@ class CheckPlace:
     paths: Paths
     override: bool = True
     """Whether clients may choose a directory of the workspace."""
+    reach_of: Reaches = unbounded
+    """Which directories are whose."""
 
     async def __call__(self, given: str, field: str = DIRECTORY_FIELD) -> Directory:
         """Give the real path of a directory to work in."""
@@ -57,33 +65,60 @@ class CheckPlace:
             return False
         return True
 
+    async def reached(self, principal: Principal, directory: Directory | None, field: str = DIRECTORY_FIELD) -> None:
+        """
+        Refuse a directory, None for the workspace itself, that is not among the principal's.
+
+        Raises:
+            Forbidden: It is not; which ones are is told.
+
+        """
+        reach = self.reach_of(principal)
+        if reach.directories and not await self._holds(reach, directory, field):
+            listed = ", ".join(reach.directories)
+            raise Forbidden(f"{field}: you may work in {listed} (of the workspace) and below; name such a directory")
+
+    async def within(self, principal: Principal, directory: Directory) -> bool:
+        """Whether a directory is among the principal's."""
+        reach = self.reach_of(principal)
+        return not reach.directories or await self._holds(reach, directory, DIRECTORY_FIELD)
+
+    async def _holds(self, reach: Reach, directory: str | None, field: str) -> bool:
+        root = await self._root(field)
+        real = root.path if directory is None else (await self.paths.look(directory)).path
+        return is_within(root.path, real) and reach.holds(posixpath.relpath(real, root.path))
+
     async def same(self, one: Directory, other: Directory) -> bool:
         """Whether two paths are one directory."""
         return (await self.paths.look(one)).path == (await self.paths.look(other)).path
 
-    async def files(self, message: Message) -> Message:
+    async def files(self, principal: Principal, message: Message) -> Message:
         """
         Give the message with the real path of each file that it names by a `file:` URL.
 
         Raises:
             ContentTypeNotSupported: It cannot be seen where such a file lies.
+            Forbidden: It lies outside the principal's directories.
 
         """
-        parts = await self.parts(message.parts, "message.parts")
+        parts = await self.parts(principal, message.parts, "message.parts")
         return message if parts is message.parts else evolve(message, parts=parts)
 
-    async def parts(self, parts: tuple[Part, ...], field: str) -> tuple[Part, ...]:
+    async def parts(self, principal: Principal, parts: tuple[Part, ...], field: str) -> tuple[Part, ...]:
         """Do the same for parts that are no message's; `field` is where they were said."""
         if not any(isinstance(part, UrlPart) and part.url.lower().startswith(_FILE) for part in parts):
             return parts
-        return tuple([await self._part(part, f"{field}[{index}].url") for index, part in enumerate(parts)])
+        return tuple([await self._part(principal, part, f"{field}[{index}].url") for index, part in enumerate(parts)])
 
-    async def _part(self, part: Part, field: str) -> Part:
+    async def _part(self, principal: Principal, part: Part, field: str) -> Part:
         if not isinstance(part, UrlPart) or not part.url.lower().startswith(_FILE):
             return part
         named = FileReference.of(part.url, field)
         root = await self._root(field)
         real = check_file(root, await self._look(root, named.path, field), field)
+        reach = self.reach_of(principal)
+        if reach.directories and not reach.holds(posixpath.relpath(real, root.path)):
+            raise Forbidden(f"{field}: you may read files of {', '.join(reach.directories)} and below")
         return evolve(part, url=named.at(real))
 
     async def _root(self, field: str) -> Sight:

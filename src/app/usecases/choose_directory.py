@@ -36,9 +36,11 @@ class ChooseDirectory:
 
     check: CheckPlace
 
-    async def __call__(self, place: Place) -> Directory | None:
-        """Give the directory that is meant."""
-        return None if place.given is None else await self.check(place.given, place.field)
+    async def __call__(self, principal: Principal, place: Place) -> Directory | None:
+        """Give the directory that is meant, if this principal may work there."""
+        directory = None if place.given is None else await self.check(place.given, place.field)
+        await self.check.reached(principal, directory, place.field)
+        return directory
 
 
 @frozen
@@ -70,17 +72,19 @@ class ReachSession:
     async def see(self, principal: Principal, named: Named) -> Session:
         """Give it, without claiming it."""
         found = await self.use.see(principal, named.id)
-        await self._compare(named, found.session)
+        await self._compare(principal, named, found.session)
         return found.session
 
     @asynccontextmanager
     async def _used(self, principal: Principal, named: Named) -> AsyncIterator[Use]:
         async with self.use(principal, named.id) as use:
-            await self._compare(named, use.session)
+            await self._compare(principal, named, use.session)
             yield use
 
-    async def _compare(self, named: Named, session: Session) -> None:
-        chosen = await self.choose(named.place)
+    async def _compare(self, principal: Principal, named: Named, session: Session) -> None:
+        if named.place.given is None:  # whoever may use the session may do so where it works
+            return
+        chosen = await self.choose(principal, named.place)
         if chosen is not None and not await self.choose.check.same(chosen, session.directory):
             field = named.place.field
             raise InvalidRequest(f"session {session.id} works in another directory; leave {field} out", field)

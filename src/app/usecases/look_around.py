@@ -8,6 +8,7 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.catalog import AgentOffered, Catalog, CommandOffered, Offer, ToolServer
 from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, Place
+from opencode_a2a_server.domain.ids import Principal
 
 
 @frozen
@@ -17,18 +18,18 @@ class LookAround:
     catalog: Catalog
     choose: ChooseDirectory
 
-    async def models(self, place: Place) -> Offer:
+    async def models(self, principal: Principal, place: Place) -> Offer:
         """Give providers and models."""
-        return await self.catalog.models(await self.choose(place))
+        return await self.catalog.models(await self.choose(principal, place))
 
-    async def agents(self, place: Place) -> Sequence[AgentOffered]:
+    async def agents(self, principal: Principal, place: Place) -> Sequence[AgentOffered]:
         """Give the agents."""
-        return await self.catalog.agents(await self.choose(place))
+        return await self.catalog.agents(await self.choose(principal, place))
 
-    async def commands(self, place: Place) -> Sequence[CommandOffered]:
+    async def commands(self, principal: Principal, place: Place) -> Sequence[CommandOffered]:
         """Give the commands."""
-        return await self.catalog.commands(await self.choose(place))
+        return await self.catalog.commands(await self.choose(principal, place))
 
-    async def tool_servers(self, place: Place) -> Sequence[ToolServer]:
+    async def tool_servers(self, principal: Principal, place: Place) -> Sequence[ToolServer]:
         """Give the servers of tools."""
-        return await self.catalog.tool_servers(await self.choose(place))
+        return await self.catalog.tool_servers(await self.choose(principal, place))

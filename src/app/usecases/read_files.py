@@ -10,6 +10,7 @@ from opencode_a2a_server.app.ports.files import Branch, Content, Entry, Files, F
 from opencode_a2a_server.app.ports.sessions import FileDiff
 from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, Place
 from opencode_a2a_server.domain.errors import InvalidRequest
+from opencode_a2a_server.domain.ids import Principal
 
 
 @frozen
@@ -23,33 +24,33 @@ class ReadFiles:
     files: Files
     choose: ChooseDirectory
 
-    async def find(self, place: Place, query: str, kind: str | None, limit: int) -> Sequence[str]:
+    async def find(self, principal: Principal, place: Place, query: str, kind: str | None, limit: int) -> Sequence[str]:
         """Give the paths that are most like the query."""
-        return (await self.files.find(await self.choose(place), query, kind, limit))[:limit]
+        return (await self.files.find(await self.choose(principal, place), query, kind, limit))[:limit]
 
-    async def search(self, place: Place, pattern: str, limit: int) -> Sequence[Match]:
+    async def search(self, principal: Principal, place: Place, pattern: str, limit: int) -> Sequence[Match]:
         """Give the lines that a regular expression fits."""
-        return (await self.files.search(await self.choose(place), pattern))[:limit]
+        return (await self.files.search(await self.choose(principal, place), pattern))[:limit]
 
-    async def list(self, place: Place, path: str) -> Sequence[Entry]:
+    async def list(self, principal: Principal, place: Place, path: str) -> Sequence[Entry]:
         """Give what is in a directory."""
-        return await self.files.list(await self.choose(place), _inside(path))
+        return await self.files.list(await self.choose(principal, place), _inside(path))
 
-    async def read(self, place: Place, path: str) -> Content:
+    async def read(self, principal: Principal, place: Place, path: str) -> Content:
         """Give what is in a file."""
-        return await self.files.read(await self.choose(place), _inside(path))
+        return await self.files.read(await self.choose(principal, place), _inside(path))
 
-    async def status(self, place: Place) -> Sequence[FileStatus]:
+    async def status(self, principal: Principal, place: Place) -> Sequence[FileStatus]:
         """Give the files that were changed and not committed."""
-        return await self.files.status(await self.choose(place))
+        return await self.files.status(await self.choose(principal, place))
 
-    async def branch(self, place: Place) -> Branch:
+    async def branch(self, principal: Principal, place: Place) -> Branch:
         """Say on which branch the directory is."""
-        return await self.files.branch(await self.choose(place))
+        return await self.files.branch(await self.choose(principal, place))
 
-    async def diffs(self, place: Place, against: str) -> Sequence[FileDiff]:
+    async def diffs(self, principal: Principal, place: Place, against: str) -> Sequence[FileDiff]:
         """Give what differs from what was committed, or from the default branch."""
-        return await self.files.changes(await self.choose(place), against)
+        return await self.files.changes(await self.choose(principal, place), against)
 
 
 def _inside(path: str) -> str:

@@ -38,7 +38,7 @@ class ReadSessions:
 
     async def list(self, principal: Principal, wanted: SessionFilter, place: Place = HERE) -> Sequence[SessionDetails]:
         """List sessions, the last changed first."""
-        wanted = evolve(wanted, directory=await self.reach.choose(place))
+        wanted = evolve(wanted, directory=await self.reach.choose(principal, place))
         size = wanted.limit
         while True:
             found = await self.reader.list(evolve(wanted, limit=size))
@@ -59,7 +59,7 @@ class ReadSessions:
 
     async def states(self, principal: Principal, place: Place = HERE) -> Sequence[SessionState]:
         """Say which sessions do not rest, and what they are at."""
-        states = await self.reader.states(await self.reach.choose(place))
+        states = await self.reader.states(await self.reach.choose(principal, place))
         details = {state.session_id: await self._details(state.session_id) for state in states}
         known = [one for one in details.values() if one is not None]
         visible = {one.id for one in await self._visible(principal, known)}
@@ -95,7 +95,12 @@ class ReadSessions:
         """Keep those which may be seen; a sub-agent's session is seen by whom the one it works for is."""
         by_id = {one.id: one for one in found}
         visible = await self.reach.use.visible(principal, [*by_id])
-        return [one for one in found if await self._may_see(principal, one, by_id, visible)]
+        return [
+            one
+            for one in found
+            if await self._may_see(principal, one, by_id, visible)
+            and await self.reach.choose.check.within(principal, one.session.directory)
+        ]
 
     async def _may_see(
         self,

@@ -297,7 +297,9 @@ class RunTurns:
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
         task = job.log.task
         options = self.options.with_wishes(message.wishes)
-        message = await self._patiently(job, lambda: self.bind.places.files(message))  # links may lead elsewhere by now
+        message = await self._patiently(
+            job, lambda: self.bind.places.files(task.principal, message)
+        )  # links may lead elsewhere by now
         message = await self._patiently(job, lambda: with_references(self.journal, task.principal, message))
         sent = Prompt(prompt, session, task.id, task.context_id, message, options)
         await self._patiently(job, lambda: self.agent.prompt(sent))

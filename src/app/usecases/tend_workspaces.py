@@ -31,32 +31,32 @@ class TendWorkspaces:
         """Give all projects."""
         return await self.workspaces.projects()
 
-    async def project(self, place: Place) -> Project:
+    async def project(self, principal: Principal, place: Place) -> Project:
         """Give the directory's."""
-        return await self.workspaces.project(await self.choose(place))
+        return await self.workspaces.project(await self.choose(principal, place))
 
-    async def list(self, place: Place) -> Sequence[Workspace]:
+    async def list(self, principal: Principal, place: Place) -> Sequence[Workspace]:
         """Give the project's workspaces."""
-        return await self.workspaces.workspaces(await self.choose(place))
+        return await self.workspaces.workspaces(await self.choose(principal, place))
 
     async def create(self, principal: Principal, place: Place, wanted: NewWorkspace) -> Workspace:
         """Make a workspace."""
         self.check(principal, Capability.WORKSPACE_MUTATION)
-        return await self.workspaces.create_workspace(await self.choose(place), wanted)
+        return await self.workspaces.create_workspace(await self.choose(principal, place), wanted)
 
     async def remove(self, principal: Principal, place: Place, workspace: str) -> Workspace | None:
         """Remove one."""
         self.check(principal, Capability.WORKSPACE_MUTATION)
-        return await self.workspaces.remove_workspace(await self.choose(place), workspace)
+        return await self.workspaces.remove_workspace(await self.choose(principal, place), workspace)
 
-    async def worktrees(self, place: Place) -> Sequence[str]:
+    async def worktrees(self, principal: Principal, place: Place) -> Sequence[str]:
         """Give the directories of the project's worktrees."""
-        return await self.workspaces.worktrees(await self.choose(place))
+        return await self.workspaces.worktrees(await self.choose(principal, place))
 
     async def create_worktree(self, principal: Principal, place: Place, wanted: NewWorktree) -> Worktree:
         """Make a worktree."""
         self.check(principal, Capability.WORKSPACE_MUTATION)
-        return await self.workspaces.create_worktree(await self.choose(place), wanted)
+        return await self.workspaces.create_worktree(await self.choose(principal, place), wanted)
 
     async def remove_worktree(self, principal: Principal, place: Place, worktree: str) -> None:
         """
@@ -67,7 +67,7 @@ class TendWorkspaces:
 
         """
         self.check(principal, Capability.WORKSPACE_MUTATION)
-        await self.workspaces.remove_worktree(await self._of(place, worktree), worktree)
+        await self.workspaces.remove_worktree(await self._of(principal, place, worktree), worktree)
 
     async def reset_worktree(self, principal: Principal, place: Place, worktree: str) -> None:
         """
@@ -78,10 +78,10 @@ class TendWorkspaces:
 
         """
         self.check(principal, Capability.WORKSPACE_MUTATION)
-        await self.workspaces.reset_worktree(await self._of(place, worktree), worktree)
+        await self.workspaces.reset_worktree(await self._of(principal, place, worktree), worktree)
 
-    async def _of(self, place: Place, worktree: str) -> Directory | None:
-        directory = await self.choose(place)
+    async def _of(self, principal: Principal, place: Place, worktree: str) -> Directory | None:
+        directory = await self.choose(principal, place)
         if worktree not in await self.workspaces.worktrees(directory):
             raise InvalidRequest(
                 "the project has no such worktree; opencode.worktrees.list names them", "request.directory"

@@ -16,7 +16,7 @@ from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.domain.errors import JournalUnavailable, SessionNotFound
 from opencode_a2a_server.domain.ids import Principal, SessionId
-from opencode_a2a_server.domain.session import FoundSession, Ownership, Session
+from opencode_a2a_server.domain.session import Directory, FoundSession, Ownership, Session
 
 _GENERATIONS = 8
 """How deep sub-agents of sub-agents are followed up to the session they work for."""
@@ -174,12 +174,15 @@ class UseSession:
         held = (await self.owners.of([session_id])).get(session_id)
         foreign = held is not None and held.principal != principal
         found = await self.agent.find_session(self._unlike(session_id) if foreign else session_id)
-        if foreign or found is None or not await self.places.has(found.session.directory):
+        if foreign or found is None or not await self._reached(principal, found.session.directory):
             raise _missing(session_id)
         root = await self._root(found)
         if not self._open_to(principal, (await self.owners.of([root])).get(root)):
             raise _missing(session_id)
         return found, root
+
+    async def _reached(self, principal: Principal, directory: Directory) -> bool:
+        return await self.places.has(directory) and await self.places.within(principal, directory)
 
     async def _root(self, found: FoundSession) -> SessionId:
         above: FoundSession | None = found

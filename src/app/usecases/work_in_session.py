@@ -27,7 +27,7 @@ from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.choose_directory import Named, ReachSession
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.audit import Record
-from opencode_a2a_server.domain.errors import AgentFault, Refusal, SessionBusy, SessionNotFound, Unavailable
+from opencode_a2a_server.domain.errors import AgentFault, Forbidden, Refusal, SessionBusy, SessionNotFound, Unavailable
 from opencode_a2a_server.domain.events import Gap, SessionFailed, SessionIdle
 from opencode_a2a_server.domain.ids import Principal, SessionId
 from opencode_a2a_server.domain.message import TextPart
@@ -77,6 +77,7 @@ class WorkInSession:
         That is the session itself, but for an order with a schema: OpenCode can never read a session again in which
         it was once told a format, so a copy of it, which is the principal's, works in its place.
         """
+        self._check_model(principal, order.options.model, *_models_of(order))
         taken: asyncio.Future[SessionId] = asyncio.get_running_loop().create_future()
         job = self._spawn(self._prompt(principal, named, order, taken))
         await asyncio.wait({job, taken}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,7 +85,8 @@ class WorkInSession:
 
     async def command(self, principal: Principal, named: Named, command: Command) -> Spoken:
         """Run a command; gives the last message that came of it."""
-        files = await self.reach.choose.check.parts(command.files, "request.parts")
+        self._check_model(principal, command.options.model)
+        files = await self.reach.choose.check.parts(principal, command.files, "request.parts")
         checked = evolve(command, files=files)
         return await self._ended(self._alone(principal, named, lambda: self.sessions.work.command(named.id, checked)))
 
@@ -100,6 +102,7 @@ class WorkInSession:
 
     async def summarize(self, principal: Principal, named: Named, model: ModelChoice | None, *, auto: bool) -> None:
         """Have the history replaced by a summary."""
+        self._check_model(principal, model)
         edit = self.sessions.edit
         await self._ended(self._alone(principal, named, lambda: edit.summarize(named.id, model, auto=auto)))
 
@@ -113,7 +116,20 @@ class WorkInSession:
             AgentFault: The model did not give such data.
 
         """
+        self._check_model(principal, order.options.model, *_models_of(order))
         return await self._ended(self._structured(principal, named, order))
+
+    def _check_model(self, principal: Principal, *models: ModelChoice | None) -> None:
+        """
+        Refuse a model that is not among the principal's, and to leave it to the runtime where only some are.
+
+        Raises:
+            Forbidden: It is not.
+
+        """
+        reach = self.reach.choose.check.reach_of(principal)
+        if not all(map(reach.fits, models)):
+            raise Forbidden(f"you may use the models {', '.join(reach.models)}; name one (request.model)")
 
     # Jobs
 
@@ -154,7 +170,7 @@ class WorkInSession:
         self, principal: Principal, named: Named, order: Order, taken: asyncio.Future[SessionId]
     ) -> SessionId:
         async with self.reach(principal, named) as use:
-            session, order = use.session, await self._checked(order)
+            session, order = use.session, await self._checked(principal, order)
             if order.schema is not None:
                 session = (await self._copy(principal, session)).session
             async with self.turns.lend(session.id):
@@ -163,7 +179,7 @@ class WorkInSession:
         return session.id
 
     async def _structured(self, principal: Principal, named: Named | None, order: Order) -> Spoken:
-        order = await self._checked(order)
+        order = await self._checked(principal, order)
         if named is None:
             made = await self.sessions.edit.create(None, "A structured answer", None)
             await self.reach.use.own(principal, made.id)
@@ -182,10 +198,10 @@ class WorkInSession:
             raise AgentFault(f"the model did not answer with data of the schema: {why}")
         return spoken
 
-    async def _checked(self, order: Order) -> Order:
+    async def _checked(self, principal: Principal, order: Order) -> Order:
         """Let only files of the workspace be read for the caller."""
         said = tuple(part if not isinstance(part, AgentNamed | SubtaskGiven) else TextPart("") for part in order.parts)
-        real = await self.reach.choose.check.parts(said, "request.parts")
+        real = await self.reach.choose.check.parts(principal, said, "request.parts")
         if real is said:
             return order
         pairs = zip(order.parts, real, strict=True)
@@ -244,6 +260,12 @@ class WorkInSession:
                 continue
             if all(state.session_id != session.id for state in states):
                 return
+
+
+def _models_of(order: Order) -> list[ModelChoice]:
+    """Give the models that parts of an order name; a sub-agent without one works with its caller's."""
+    subtasks = (part for part in order.parts if isinstance(part, SubtaskGiven))
+    return [subtask.model for subtask in subtasks if subtask.model is not None]
 
 
 def _seen(job: asyncio.Task[Any]) -> None:

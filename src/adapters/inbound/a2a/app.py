@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -13,7 +13,9 @@ from litestar import Litestar, Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import Guard, Scope
+
+from opencode_a2a_server.app.usecases.audit_access import AuditAccess
 
 from . import jwks
 from . import rpc as v1_0
@@ -100,6 +102,7 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         ],
         guards=[_guard(authenticate)],
         exception_handlers={Exception: _tell},
+        after_exception=[_record(services.record)],
         request_max_body_size=body_limit,
         lifespan=list(lifespan),
         openapi_config=None,
@@ -147,13 +150,25 @@ class Described:
         return self._reply
 
 
+def peer_of(scope: Scope) -> str:
+    """Give the address a request came from, empty if the server does not say."""
+    return (scope.get("client") or ("", 0))[0]
+
+
 def _guard(authenticate: Authenticate) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scope = connection.scope
         if not handler.opt.get("public"):
-            scope["auth"] = authenticate(scope["headers"])
+            scope["auth"] = await authenticate(scope["headers"], peer_of(scope))
 
     return guard
+
+
+def _record(record: AuditAccess) -> Callable[[Exception, Scope], Awaitable[None]]:
+    async def refused(error: Exception, scope: Scope) -> None:
+        await record.refused(scope.get("auth"), error, f"{scope.get('method', '')} {scope['path']}")
+
+    return refused
 
 
 def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:

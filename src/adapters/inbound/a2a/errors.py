@@ -9,11 +9,12 @@ broke.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from litestar.exceptions import HTTPException
 
 from opencode_a2a_server.domain.errors import (
@@ -24,6 +25,7 @@ from opencode_a2a_server.domain.errors import (
     CapabilityMissing,
     ContentTypeNotSupported,
     Draining,
+    Forbidden,
     IllegalTransition,
     InterruptExpired,
     InterruptNotFound,
@@ -31,6 +33,7 @@ from opencode_a2a_server.domain.errors import (
     InvalidRequest,
     JournalUnavailable,
     MethodDisabled,
+    RateLimited,
     Refusal,
     SessionBusy,
     SessionNotFound,
@@ -74,6 +77,10 @@ class ExtendedCardNotConfigured(Refusal):
 class Unauthenticated(Refusal):
     """Nobody we know asks."""
 
+    def __init__(self, message: str, schemes: Sequence[str] = ("Bearer",)) -> None:
+        super().__init__(message)
+        self.schemes = tuple(schemes)
+
 
 class HostNotAllowed(Refusal):
     """The service is not called by this name (A2A_ALLOWED_HOSTS)."""
@@ -99,6 +106,7 @@ class Row:
 
 
 _INTERNAL: Final = Row(-32603, 500, "INTERNAL", "INTERNAL_ERROR")
+_FORBIDDEN: Final = Row(-32063, 403, "PERMISSION_DENIED", "AUTHORIZATION_FORBIDDEN")
 
 TABLE: Final[Mapping[type[Exception], Row]] = {
     TaskNotFound: Row(-32001, 404, "NOT_FOUND", "TASK_NOT_FOUND"),
@@ -121,7 +129,9 @@ TABLE: Final[Mapping[type[Exception], Row]] = {
     InterruptTypeMismatch: Row(-32072, 400, "INVALID_ARGUMENT", "INTERRUPT_TYPE_MISMATCH"),
     Unauthenticated: Row(-32056, 401, "UNAUTHENTICATED", "UNAUTHENTICATED"),
     MethodDisabled: Row(-32062, 403, "FAILED_PRECONDITION", "METHOD_DISABLED"),
-    CapabilityMissing: Row(-32063, 403, "PERMISSION_DENIED", "AUTHORIZATION_FORBIDDEN"),
+    Forbidden: _FORBIDDEN,
+    CapabilityMissing: _FORBIDDEN,
+    RateLimited: Row(-32057, 429, "RESOURCE_EXHAUSTED", "RATE_LIMITED", retry=1),
     SessionBusy: Row(-32064, 409, "ABORTED", "SESSION_BUSY", retry=1),
     HostNotAllowed: Row(-32060, 403, "PERMISSION_DENIED", "HOST_NOT_ALLOWED"),
     OriginNotAllowed: Row(-32061, 403, "PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED"),
@@ -159,6 +169,8 @@ class Fault:
     details: tuple[Detail, ...] = field(default=())
     flat: Detail | None = None
     """JSON-RPC's `data` for who looks for an object there, as clients of opencode-a2a-server 0.2 do."""
+    schemes: tuple[str, ...] = ()
+    """What HTTP says of how to authenticate."""
 
     @classmethod
     def of(cls, error: Exception, table: Mapping[type[Exception], Row] = TABLE, **context: str) -> Fault:
@@ -166,8 +178,12 @@ class Fault:
         if isinstance(error, Told):
             return error.fault
         row, said = _looked_up(error, table)
+        if isinstance(error, RateLimited):
+            row = evolve(row, retry=max(1, ceil(error.retry_after)))
         message = "Internal error" if row is _INTERNAL else said
-        return cls(row, message, _details(row, message, error, {**_kind(row, error, table), **context}))
+        schemes = error.schemes if isinstance(error, Unauthenticated) else ()
+        details = _details(row, message, error, {**_kind(row, error, table), **context})
+        return cls(row, message, details, schemes=schemes)
 
     @property
     def internal(self) -> bool:
@@ -191,7 +207,7 @@ class Fault:
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """What HTTP says of it besides the body."""
         if self.row.http == HTTPStatus.UNAUTHORIZED:
-            return ((b"www-authenticate", b"Bearer"),)
+            return ((b"www-authenticate", ", ".join(map(_challenge, self.schemes or ("Bearer",))).encode()),)
         return ((b"retry-after", b"%d" % self.row.retry),) if self.row.retry else ()
 
 
@@ -201,6 +217,15 @@ class Told(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
+
+
+def _challenge(scheme: str) -> str:
+    return scheme if scheme == "Bearer" else f'{scheme} realm="opencode-a2a-server", charset="UTF-8"'
+
+
+def cause_of(error: Exception) -> Exception:
+    """Give the error behind one that is told already."""
+    return error.__cause__ if isinstance(error, Told) and isinstance(error.__cause__, Exception) else error
 
 
 def _looked_up(error: Exception, table: Mapping[type[Exception], Row]) -> tuple[Row, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 
 from opencode_a2a_server.app.ports.journal import TaskLog
+from opencode_a2a_server.app.usecases.audit_access import AuditAccess
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.list_tasks import ListTasks
@@ -41,6 +42,8 @@ class Services:
     """None if no notifications are sent."""
     methods: MethodServices = field(factory=MethodServices)
     """What is behind extension methods."""
+    record: AuditAccess = field(factory=AuditAccess)
+    """What tells the audit who did what."""
 
 
 @frozen
@@ -94,11 +97,13 @@ class Operations:
         """
         if request.push is None:
             return None
+        call.check("CreateTaskPushNotificationConfig")
         _ = self.push
         return evolve(request.push, words=call.shape.words)
 
     async def send(self, call: Call, request: SendRequest) -> bytes:
         """Send a message (3.1.1)."""
+        call.check("SendMessage")
         sent = await self.services.send_message(
             call.principal,
             request.message,
@@ -111,11 +116,13 @@ class Operations:
 
     async def get(self, call: Call, request: TaskRequest) -> bytes:
         """Get a task (3.1.3)."""
+        call.check("GetTask", reads=True)
         log = await self.services.get_task(call.principal, request.task_id)
         return await _durable(log, encode.task_result(log.task, request.history_length, shape=self._shape(call)))
 
     async def list(self, call: Call, request: ListRequest) -> bytes:
         """List tasks (3.1.4)."""
+        call.check("ListTasks", reads=True)
         listing = await self.services.list_tasks(call.principal, request.wanted, request.size, request.after)
         tasks = []
         async for log in listing.logs():
@@ -127,11 +134,14 @@ class Operations:
 
     async def cancel(self, call: Call, request: TaskRequest) -> bytes:
         """Cancel a task (3.1.5)."""
-        log = await self.services.cancel_task(call.principal, request.task_id)
+        call.check("CancelTask")
+        async with self.services.record.doing(call.principal, "task.cancel", {"task": request.task_id}):
+            log = await self.services.cancel_task(call.principal, request.task_id)
         return await _durable(log, encode.task_result(log.task, shape=self._shape(call)))
 
     async def stream(self, call: Call, request: SendRequest) -> Feed:
         """Send a message and follow its task (3.1.2)."""
+        call.check("SendStreamingMessage")
         streamed = await self.services.stream_message(
             call.principal, request.message, call.cursor, push=self._asked_with(call, request)
         )
@@ -141,6 +151,7 @@ class Operations:
 
     async def subscribe(self, call: Call, request: TaskRequest) -> Feed:
         """Follow a task (3.1.6)."""
+        call.check("SubscribeToTask", reads=True)
         return await self._opened(call, await self.services.subscribe(call.principal, request.task_id, call.cursor))
 
     async def _opened(self, call: Call, subscription: Subscription, history_length: int | None = None) -> Feed:

@@ -18,7 +18,8 @@ from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from opencode_a2a_server.app.usecases.subscribe import Cursor
-from opencode_a2a_server.domain.errors import ContentTypeNotSupported
+from opencode_a2a_server.domain.access import ALL, Caller, Grant
+from opencode_a2a_server.domain.errors import ContentTypeNotSupported, Forbidden
 from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 
 from .auth import RawHeaders
@@ -52,8 +53,30 @@ class Call:
     """The protocol version that was asked for, if one was."""
     shape: Shape = V1_0
     """How results are told."""
+    grant: Grant = ALL
+    """What the caller's credential is good for."""
+    credential: str = ""
+    """Which credential that is."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, by which right."""
+        return Caller(self.principal, self.credential, self.grant)
+
     url: str = ""
     """Where the caller reaches the service, if a card is asked for and that is known."""
+
+    def check(self, operation: str, *, reads: bool = False) -> None:
+        """
+        Refuse an operation for which the caller's credential is no good.
+
+        Raises:
+            Forbidden: It is not.
+
+        """
+        if not self.grant.allows(operation, reads=reads):
+            kind = "read" if reads else "write"
+            raise Forbidden(f"your credentials do not include {operation} (scope {kind}); ask who runs the service")
 
     @property
     def headers(self) -> Headers:
@@ -86,7 +109,7 @@ def read_call(
 
 
 def call_of(
-    headers: RawHeaders, principal: Principal, version: str, negotiation: Negotiation, *, of_card: bool = False
+    headers: RawHeaders, caller: Caller, version: str, negotiation: Negotiation, *, of_card: bool = False
 ) -> Call:
     """
     Read the other parameters of a call, whatever the binding.
@@ -101,7 +124,9 @@ def call_of(
         negotiation.check(activated)
     seen = first(headers, b"last-event-id")
     return Call(
-        principal=principal,
+        principal=caller.principal,
+        grant=caller.grant,
+        credential=caller.credential,
         extensions=activated,
         cursor=read_cursor(seen) if seen else None,
         version=version,

@@ -41,18 +41,21 @@ class Push:
 
     async def create(self, call: Call, params: object) -> bytes:
         """Create one (3.1.7)."""
+        call.check("CreateTaskPushNotificationConfig")
         asked = parsed(params, a2a.TaskPushNotificationConfig())
         config = push_config_in(asked, task_id_in(asked.task_id, "taskId"))
         return to_json(_config_out(await self.services.create(call.principal, config)))
 
     async def get(self, call: Call, params: object) -> bytes:
         """Get one (3.1.8)."""
+        call.check("GetTaskPushNotificationConfig", reads=True)
         asked = parsed(params, a2a.GetTaskPushNotificationConfigRequest())
         task_id, config_id = task_id_in(asked.task_id, "taskId"), push_config_id_in(asked.id, needed=True)
         return to_json(_config_out(await self.services.get(call.principal, task_id, config_id)))
 
     async def list(self, call: Call, params: object) -> bytes:
         """List a task's (3.1.9), all at once unless a size is given."""
+        call.check("ListTaskPushNotificationConfigs", reads=True)
         asked = parsed(params, a2a.ListTaskPushNotificationConfigsRequest())
         if not 0 <= asked.page_size <= _SIZE_MOST:
             raise InvalidRequest(f"pageSize must be from 1 to {_SIZE_MOST}, or 0 for all", "pageSize")
@@ -64,6 +67,7 @@ class Push:
 
     async def delete(self, call: Call, params: object) -> bytes:
         """Delete one (3.1.10)."""
+        call.check("DeleteTaskPushNotificationConfig")
         asked = parsed(params, a2a.DeleteTaskPushNotificationConfigRequest())
         task_id, config_id = task_id_in(asked.task_id, "taskId"), push_config_id_in(asked.id, needed=True)
         await self.services.delete(call.principal, task_id, config_id)

@@ -20,7 +20,7 @@ from opencode_a2a_server.domain.errors import InvalidRequest
 from .card.served import Form
 from .drain import Drain
 from .encode import to_json
-from .errors import Fault, MalformedCall, MethodNotFound
+from .errors import Fault, MalformedCall, MethodNotFound, cause_of
 from .operations import Operations
 from .parameters import AnyRequest, Call, check_media_type, read_body, read_call
 from .reply import EVENTS, Content, Reply
@@ -132,6 +132,7 @@ class Rpc:
             call = self._call(request, called)
             result = await self._method(called.method, call.version)(self.operations, call, called.params)
         except Exception as error:  # noqa: BLE001 - JSON-RPC has a shape for every error
+            await self.operations.services.record.refused(request.scope["auth"], cause_of(error), called.method)
             return _refusal(called, error, streamed=called.method in self.refused_in_streams)
         return self._reply(called, call, result)
 

@@ -49,7 +49,14 @@ def refuses_what_is_wrong(_ctx: CheckContext, response: Response, case: schemath
 
 
 SERVICE: Final = Application(
-    load_settings({"A2A_BEARER_TOKEN": "secret", "A2A_RUNTIME": "scripted", "A2A_TASK_STORE_BACKEND": "memory"})
+    load_settings(
+        {
+            "A2A_BEARER_TOKEN": "secret",
+            "A2A_RUNTIME": "scripted",
+            "A2A_TASK_STORE_BACKEND": "memory",
+            "A2A_RATE_LIMIT_MAX_FAILURES": "0",  # credentials are made up all the time
+        }
+    )
 )
 """The service with the scripted runtime, as a server has it; it begins to live with the first request."""
 

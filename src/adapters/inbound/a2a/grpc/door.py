@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 import anyio
 import grpc
@@ -70,7 +71,7 @@ class Door:
         handlers = {method.name: _Method(self, service, method).handler for method in methods}
         return grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers)
 
-    def call(self, context: Context, service: Service, name: str) -> Call:
+    async def call(self, context: Context, service: Service, name: str) -> Call:
         """
         Read a call's metadata.
 
@@ -81,9 +82,9 @@ class Door:
 
         """
         headers = _headers(context)
-        principal = self.authenticate(headers)
+        caller = await self.authenticate(headers, _peer(context))
         version = check_version(first(headers, b"a2a-version"), (service.version,))
-        return call_of(headers, principal, version, service.operations.negotiation, of_card=name in _CARD_METHODS)
+        return call_of(headers, caller, version, service.operations.negotiation, of_card=name in _CARD_METHODS)
 
 
 @frozen
@@ -107,17 +108,19 @@ class _Method:
 
     async def answer(self, sent: bytes, context: Context) -> bytes:
         """Answer with one message."""
+        call = None
         try:
             call = await self._let_in(context)
             answer = await self.service.answer(self.method.name, call, self._read(sent), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - gRPC has a shape for every error
-            await self._refuse(context, error)
+            await self._refuse(context, call, error)
         return answer.SerializeToString()
 
     async def stream(self, sent: bytes, context: Context) -> None:
         """Answer with a stream."""
+        call = None
         try:
             call = await self._let_in(context)
             responses = self.service.stream(self.method.name, call, self._read(sent))
@@ -126,7 +129,7 @@ class _Method:
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader must not take it for the end
-            await self._refuse(context, error)
+            await self._refuse(context, call, error)
 
     async def _tell(self, responses: Responses, context: Context) -> None:
         """Send what comes; when the service ends, a reader has a moment to take what is on its way."""
@@ -138,7 +141,7 @@ class _Method:
 
     async def _let_in(self, context: Context) -> Call:
         """Let a caller in, and say which extensions were activated (A2A 1.0, 4.6)."""
-        call = self.door.call(context, self.service, self.method.name)
+        call = await self.door.call(context, self.service, self.method.name)
         if call.headers:
             await context.send_initial_metadata([(name.decode(), value.decode()) for name, value in call.headers])
         return call
@@ -149,7 +152,9 @@ class _Method:
         except DecodeError as broken:
             raise InvalidRequest(f"the request is no {self.method.input_type.name}") from broken
 
-    async def _refuse(self, context: Context, error: Exception) -> None:
+    async def _refuse(self, context: Context, call: Call | None, error: Exception) -> None:
+        record = self.service.operations.services.record
+        await record.refused(None if call is None else call.caller, error, self.method.full_name)
         fault = Fault.of(error.error, cursor=error.cursor) if isinstance(error, Cut) else Fault.of(error)
         if fault.internal:
             _log.error("%s broke", self.method.full_name, exc_info=error)
@@ -158,6 +163,12 @@ class _Method:
 
 def _hurry(scope: anyio.CancelScope) -> None:
     scope.deadline = anyio.current_time() + _GRACE
+
+
+def _peer(context: Context) -> str:
+    """Give the address a call came from: gRPC says `ipv4:127.0.0.1:4711`, an IPv6 one percent-encoded in brackets."""
+    _, _, address = context.peer().partition(":")
+    return unquote(address.rpartition(":")[0]).strip("[]")
 
 
 def _headers(context: Context) -> RawHeaders:

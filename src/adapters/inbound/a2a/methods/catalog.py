@@ -21,28 +21,28 @@ class ListModels(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     provider_id: Words | None = None
 
 
-async def _providers(around: LookAround, _call: Call, asked: Placed) -> Told:
-    offer = await around.models(asked.place)
+async def _providers(around: LookAround, call: Call, asked: Placed) -> Told:
+    offer = await around.models(call.principal, asked.place)
     return {"items": plain(offer.providers), **_defaults(offer)}
 
 
-async def _models(around: LookAround, _call: Call, asked: ListModels) -> Told:
-    offer = await around.models(asked.place)
+async def _models(around: LookAround, call: Call, asked: ListModels) -> Told:
+    offer = await around.models(call.principal, asked.place)
     wanted = None if asked.provider_id is None else asked.provider_id.strip()
     models = [model for model in offer.models if wanted in (None, model.provider_id)]
     return {"items": plain(models), **_defaults(offer)}
 
 
-async def _agents(around: LookAround, _call: Call, asked: Placed) -> Told:
-    return {"items": plain(await around.agents(asked.place))}
+async def _agents(around: LookAround, call: Call, asked: Placed) -> Told:
+    return {"items": plain(await around.agents(call.principal, asked.place))}
 
 
-async def _commands(around: LookAround, _call: Call, asked: Placed) -> Told:
-    return {"items": plain(await around.commands(asked.place))}
+async def _commands(around: LookAround, call: Call, asked: Placed) -> Told:
+    return {"items": plain(await around.commands(call.principal, asked.place))}
 
 
-async def _tool_servers(around: LookAround, _call: Call, asked: Placed) -> Told:
-    return {"items": plain(await around.tool_servers(asked.place))}
+async def _tool_servers(around: LookAround, call: Call, asked: Placed) -> Told:
+    return {"items": plain(await around.tool_servers(call.principal, asked.place))}
 
 
 def _defaults(offer: Offer) -> Told:

@@ -52,32 +52,32 @@ class DiffFrom(Placed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mode: Literal["git", "branch"] = "git"
 
 
-async def _find(files: ReadFiles, _call: Call, asked: FindFiles) -> Told:
-    return {"items": list(await files.find(asked.place, asked.query, asked.type, asked.limit))}
+async def _find(files: ReadFiles, call: Call, asked: FindFiles) -> Told:
+    return {"items": list(await files.find(call.principal, asked.place, asked.query, asked.type, asked.limit))}
 
 
-async def _search(files: ReadFiles, _call: Call, asked: SearchText) -> Told:
-    return {"items": plain(await files.search(asked.place, asked.pattern, asked.limit))}
+async def _search(files: ReadFiles, call: Call, asked: SearchText) -> Told:
+    return {"items": plain(await files.search(call.principal, asked.place, asked.pattern, asked.limit))}
 
 
-async def _list(files: ReadFiles, _call: Call, asked: OfDirectory) -> Told:
-    return {"items": plain(await files.list(asked.place, asked.path))}
+async def _list(files: ReadFiles, call: Call, asked: OfDirectory) -> Told:
+    return {"items": plain(await files.list(call.principal, asked.place, asked.path))}
 
 
-async def _read(files: ReadFiles, _call: Call, asked: OfFile) -> Told:
-    return {"item": {"path": asked.path, **plain(await files.read(asked.place, asked.path))}}
+async def _read(files: ReadFiles, call: Call, asked: OfFile) -> Told:
+    return {"item": {"path": asked.path, **plain(await files.read(call.principal, asked.place, asked.path))}}
 
 
-async def _status(files: ReadFiles, _call: Call, asked: Placed) -> Told:
-    return {"items": plain(await files.status(asked.place))}
+async def _status(files: ReadFiles, call: Call, asked: Placed) -> Told:
+    return {"items": plain(await files.status(call.principal, asked.place))}
 
 
-async def _branch(files: ReadFiles, _call: Call, asked: Placed) -> Told:
-    return {"item": plain(await files.branch(asked.place))}
+async def _branch(files: ReadFiles, call: Call, asked: Placed) -> Told:
+    return {"item": plain(await files.branch(call.principal, asked.place))}
 
 
-async def _diff(files: ReadFiles, _call: Call, asked: DiffFrom) -> Told:
-    return {"items": plain(await files.diffs(asked.place, asked.mode))}
+async def _diff(files: ReadFiles, call: Call, asked: DiffFrom) -> Told:
+    return {"items": plain(await files.diffs(call.principal, asked.place, asked.mode))}
 
 
 def _part(services: MethodServices) -> ReadFiles | None:

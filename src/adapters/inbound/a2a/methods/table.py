@@ -15,13 +15,14 @@ from attrs import evolve, frozen
 
 from opencode_a2a_server.adapters.inbound.a2a.encode import V1_0, Shape, to_json
 from opencode_a2a_server.adapters.inbound.a2a.errors import EXTENSION_TABLE, Fault, Told
-from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
+from opencode_a2a_server.adapters.inbound.a2a.operations import Operations, Services
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call
-from opencode_a2a_server.domain.errors import AgentRefused, InvalidRequest, MethodNotSupported
+from opencode_a2a_server.app.ports.capabilities import Capability
+from opencode_a2a_server.domain.errors import AgentRefused, CapabilityMissing, InvalidRequest, MethodNotSupported
 
 from . import catalog, changes, files, interrupts, sessions, work, workspaces
 from .read import read
-from .row import ExtensionMethod, MethodServices
+from .row import ExtensionMethod, MethodServices, Risk
 
 TABLE: Final[tuple[ExtensionMethod, ...]] = (
     *sessions.ROWS,
@@ -53,15 +54,24 @@ class Dispatched:
         """
         shape = V1_0 if call.version == V1_0.version else self.shape
         try:
-            return to_json(await self._told(operations.services.methods, evolve(call, shape=shape), params))
+            return to_json(await self._told(operations.services, evolve(call, shape=shape), params))
         except Exception as error:
             raise Told(self._fault(error, shape, params)) from error
 
-    async def _told(self, services: MethodServices, call: Call, params: object) -> Any:
+    async def _told(self, all_of_it: Services, call: Call, params: object) -> Any:
+        services, record = all_of_it.methods, all_of_it.record
         part = self.method.part(services)
         if part is None:
             raise MethodNotSupported(f"the runtime has nothing to do {self.method.name} with")
-        return await self.method.call(part, call, read(params, self.method.params))
+        call.check(self.method.name, reads=self.method.risk is Risk.READ)
+        needed = self.method.capability
+        if needed in services.enabled and needed not in call.grant.capabilities:  # what is off is so for everybody
+            raise CapabilityMissing(f"your credentials do not include {needed.value}; ask who runs the service")
+        asked = read(params, self.method.params)
+        if self.method.risk is not Risk.DANGER or needed is Capability.SESSION_SHELL:  # which has a record of its own
+            return await self.method.call(part, call, asked)
+        async with record.doing(call.principal, self.method.name, _subject(params)):
+            return await self.method.call(part, call, asked)
 
     def _fault(self, error: Exception, shape: Shape, params: object) -> Fault:
         context = {"method": self.method.name}
@@ -72,6 +82,14 @@ class Dispatched:
             context["upstream_status"] = str(error.status)
         fault = Fault.of(error, EXTENSION_TABLE, **context)
         return fault if shape is V1_0 or fault.internal else evolve(fault, flat=_flat(fault, error, context))
+
+
+def _subject(params: object) -> Mapping[str, str]:
+    """Name what a dangerous method is about: what its parameters say besides texts of any length."""
+    asked = params.get("request", params) if isinstance(params, Mapping) else {}
+    named = {**params, **asked} if isinstance(params, Mapping) and isinstance(asked, Mapping) else {}
+    told = {name: named.get(name) for name in ("session_id", "directory", "workspace_id", "name")}
+    return {name: value[:1024] for name, value in told.items() if isinstance(value, str)}
 
 
 def _flat(fault: Fault, error: Exception, context: Mapping[str, str]) -> dict[str, Any]:

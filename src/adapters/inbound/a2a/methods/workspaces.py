@@ -70,12 +70,12 @@ async def _projects(workspaces: TendWorkspaces, _call: Call, _asked: Params) -> 
     return {"items": plain(await workspaces.projects())}
 
 
-async def _project(workspaces: TendWorkspaces, _call: Call, asked: Placed) -> Told:
-    return {"item": plain(await workspaces.project(asked.place))}
+async def _project(workspaces: TendWorkspaces, call: Call, asked: Placed) -> Told:
+    return {"item": plain(await workspaces.project(call.principal, asked.place))}
 
 
-async def _list(workspaces: TendWorkspaces, _call: Call, asked: Placed) -> Told:
-    return {"items": plain(await workspaces.list(asked.place))}
+async def _list(workspaces: TendWorkspaces, call: Call, asked: Placed) -> Told:
+    return {"items": plain(await workspaces.list(call.principal, asked.place))}
 
 
 async def _create(workspaces: TendWorkspaces, call: Call, asked: CreateWorkspace) -> Told:
@@ -87,8 +87,8 @@ async def _remove(workspaces: TendWorkspaces, call: Call, asked: OfWorkspace) ->
     return {"item": plain(await workspaces.remove(call.principal, asked.place, asked.workspace_id))}
 
 
-async def _worktrees(workspaces: TendWorkspaces, _call: Call, asked: Placed) -> Told:
-    return {"items": list(await workspaces.worktrees(asked.place))}
+async def _worktrees(workspaces: TendWorkspaces, call: Call, asked: Placed) -> Told:
+    return {"items": list(await workspaces.worktrees(call.principal, asked.place))}
 
 
 async def _create_worktree(workspaces: TendWorkspaces, call: Call, asked: CreateWorktree) -> Told:

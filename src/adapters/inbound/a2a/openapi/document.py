@@ -21,19 +21,22 @@ Described = dict[str, Any]
 _REFUSALS: Final[Mapping[int, str]] = {
     400: "The request breaks the contract, or the state of things does not allow it.",
     401: "Credentials are missing or unknown.",
-    403: "The origin or host that the request names is not allowed.",
+    403: "The origin or host that the request names is not allowed, or the credentials do not include this.",
     404: "There is no such thing, or it is another's.",
     409: "It was answered otherwise already.",
     413: "The body is larger than the operator allows.",
+    429: "Too much, or too often; the same request may succeed later.",
     500: "Our own fault.",
     503: "Not now; the same request may succeed later.",
 }
 _ALWAYS: Final = (403, 500)
-_BEHIND_THE_GUARD: Final = (401, 503)
+_BEHIND_THE_GUARD: Final = (401, 429, 503)
 
+_RETRY_AFTER: Final[Mapping[str, Schema]] = {"Retry-After": {"type": "string", "pattern": "^[0-9]+$"}}
 _REFUSAL_HEADERS: Final[Mapping[int, Mapping[str, Schema]]] = {
     401: {"WWW-Authenticate": {"type": "string"}},
-    503: {"Retry-After": {"type": "string", "pattern": "^[0-9]+$"}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
 
 
@@ -199,6 +202,7 @@ class _Document:
                 "204": {"description": "The call had no id: nobody expects an answer."},
                 "401": self._refusal(401, old=False),
                 "403": self._refusal(403, old=False),
+                "429": self._refusal(429, old=False),
                 "413": {"description": _REFUSALS[413], "content": {JSON: {"schema": self._error()}}},
             },
         }

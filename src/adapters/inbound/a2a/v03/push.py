@@ -40,12 +40,14 @@ class PushV03:
 
     async def create(self, call: Call, task: str, asked: Mapping[str, Any], field: str = "id") -> Told:
         """Create one, or change it: in 0.3 that is to set it."""
+        call.check("CreateTaskPushNotificationConfig")
         task_id = task_id_in(task, field)
         config = push_config_in(_config_asked_for(asked), task_id)
         return self.out(await self.services.create(call.principal, evolve(config, words=Words.V0_3)))
 
     async def get(self, call: Call, task: str, config: str) -> Told:
         """Get one; without an id the one that is meant by it."""
+        call.check("GetTaskPushNotificationConfig", reads=True)
         config_id = None if config in _NO_ID else push_config_id_in(config, CONFIG_ID)
         try:
             return self.out(await self.services.get(call.principal, task_id_in(task), config_id))
@@ -56,10 +58,12 @@ class PushV03:
 
     async def list(self, call: Call, task: str) -> list[Told]:
         """List a task's, all at once."""
+        call.check("ListTaskPushNotificationConfigs", reads=True)
         return [self.out(config) for config in (await self.services.list(call.principal, task_id_in(task))).configs]
 
     async def delete(self, call: Call, task: str, config: str) -> None:
         """Delete one."""
+        call.check("DeleteTaskPushNotificationConfig")
         config_id = push_config_id_in(config, CONFIG_ID, needed=True)
         await self.services.delete(call.principal, task_id_in(task), config_id)
 

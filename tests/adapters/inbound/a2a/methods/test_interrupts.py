@@ -204,6 +204,9 @@ async def test_a_directory_that_is_named_is_held_to_the_rules(caller: Caller, di
                 raise InvalidRequest(f"{field}: outside", field)
             return given
 
+        async def reached(self, principal: str, directory: str, field: str = "") -> None:
+            """Everybody may work anywhere."""
+
     services = InterruptServices(evolve(caller.house.answer, places=Places()), caller.house.waiting)  # type: ignore[arg-type]
     caller.stage = Stage(methods=MethodServices(interrupts=services))
     task, request = await caller.begin(PERMISSION)

@@ -1,0 +1,104 @@
+"""Limit how often somebody may ask, and how often an address may fail to say who it is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.access import Reaches, unbounded
+from opencode_a2a_server.app.ports.audit import Audit
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.audit import Record
+from opencode_a2a_server.domain.errors import RateLimited
+from opencode_a2a_server.domain.ids import Principal
+from opencode_a2a_server.domain.window import Window
+
+_ACCOUNTS = 100_000
+"""Windows that are kept; beyond, the one used longest ago is forgotten."""
+
+
+@define(eq=False)
+class Windows:
+    """A window for each account."""
+
+    _kept: OrderedDict[str, Window] = field(factory=OrderedDict, init=False)
+
+    def of(self, account: str) -> Window:
+        """Give one."""
+        window = self._kept.get(account)
+        if window is None:
+            window = self._kept[account] = Window()
+            if len(self._kept) > _ACCOUNTS:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(account)
+        return window
+
+    def find(self, account: str) -> Window | None:
+        """Give one if there is one."""
+        return self._kept.get(account)
+
+
+@define(eq=False)
+class LimitRequests:
+    """
+    Refuse a request of who has made enough of them for now; one that is refused does not count.
+
+    Raises:
+        RateLimited: Later again.
+
+    """
+
+    clock: Clock
+    seconds: float
+    most: int
+    reach_of: Reaches = unbounded
+    """Who may make more, or fewer."""
+    windows: Windows = field(factory=Windows)
+
+    def __call__(self, principal: Principal) -> None:
+        """Let one be made."""
+        most = self.reach_of(principal).quota.requests or self.most
+        if not most:
+            return
+        window, now = self.windows.of(principal), self.clock.now()
+        if wait := window.wait(now, self.seconds, most):
+            raise RateLimited(f"{most} requests in {self.seconds:g} seconds are allowed; wait {wait:.1f} seconds", wait)
+        window.count(now, self.seconds)
+
+
+@define(eq=False)
+class LimitAttempts:
+    """
+    Count the requests from an address that were nobody's, and refuse to look at more of them for now.
+
+    The first of a window and the first that is refused are recorded, not each: a flood of them must not fill the disk.
+    """
+
+    clock: Clock
+    audit: Audit
+    seconds: float
+    most: int
+    windows: Windows = field(factory=Windows)
+
+    def wait(self, peer: str) -> float:
+        """Give the seconds until an address may try again, 0 if it may now."""
+        window = self.windows.find(peer)
+        if window is None or not self.most:
+            return 0.0
+        return window.wait(self.clock.now(), self.seconds, self.most)
+
+    async def failed(self, peer: str, why: str) -> None:
+        """Note that an address failed."""
+        window, now = self.windows.of(peer), self.clock.now()
+        window.count(now, self.seconds)
+        if window.now in (1, self.most):
+            outcome = "refused" if window.now == 1 else "blocked"
+            await self.audit.record(
+                Record(now, "authentication", None, "", {"address": peer}, outcome, {"reason": why})
+            )
+
+    def refusal(self, wait: float) -> RateLimited:
+        """Say it."""
+        return RateLimited(f"too many requests with credentials that nobody has; wait {wait:.0f} seconds", wait)
