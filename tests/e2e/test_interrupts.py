@@ -240,6 +240,26 @@ def test_a_permission_is_answered_in_every_way(client: Client, answer: Answer) -
     assert "The tool answered: hi" in said(client.ended(task))
 
 
+def _choose_by_data(client: Client, task: Json) -> None:
+    data = {"request_id": asking(task)["request_id"], "answers": [["M"]]}
+    client.send({"data": data}, task=task, returnImmediately=True)
+
+
+def _choose_by_command(client: Client, task: Json) -> None:
+    request = asking(task)["request_id"]
+    assert request in command(client.service, "list").stdout
+    assert command(client.service, "answer", request, "M").returncode == 0
+
+
+@pytest.mark.parametrize("answer", [_choose_by_data, _choose_by_command])
+def test_a_question_is_answered_in_every_way(client: Client, answer: Answer) -> None:
+    task = client.ask("[[ask Which size? | S | M]]")
+
+    answer(client, task)
+
+    assert '"M"' in said(client.ended(task))
+
+
 def test_a_question_is_answered_and_dismissed_by_callbacks(client: Client) -> None:
     first, second = client.ask("[[ask Which size? | S | M]]"), client.ask("[[ask]]")
     listed = {item["request_id"]: item for item in client.call("opencode.questions.list")["result"]["items"]}
@@ -269,15 +289,23 @@ def test_the_same_answer_again_is_the_same_result_another_one_is_refused(client:
 # Which way it is sent
 
 
-def test_a_stream_ends_with_what_is_asked(client: Client) -> None:
-    body = {"message": client.message("[[bash echo hi]]")}
+BOTH_KINDS = pytest.mark.parametrize(
+    ("script", "words", "resolution"),
+    [("[[bash echo hi]]", "yes", "once"), ("[[ask Which size? | S | M]]", "2", "replied")],
+    ids=["permission", "question"],
+)
+
+
+@BOTH_KINDS
+def test_a_stream_ends_with_what_is_asked(client: Client, script: str, words: str, resolution: str) -> None:
+    body = {"message": client.message(script)}
     with client.service.stream("/message:stream", body) as stream:
         frames = [frame for _, frame in stream]
 
     last = frames[-1]["statusUpdate"]
     assert last["status"]["state"] == INPUT
     assert last["metadata"]["shared"]["interrupt"]["phase"] == "asked"
-    answer = {"message": client.message("yes", task=frames[0]["task"])}
+    answer = {"message": client.message(words, task=frames[0]["task"])}
     with client.service.stream("/message:stream", answer) as stream:
         frames = [frame for _, frame in stream]
     resolved = [
@@ -285,27 +313,31 @@ def test_a_stream_ends_with_what_is_asked(client: Client) -> None:
         for told in frames
         if told.get("statusUpdate", {}).get("metadata", {}).get("shared", {}).get("interrupt")
     ]
-    assert [(one["phase"], one["resolution"], one["by"]) for one in resolved] == [("resolved", "once", "client")]
+    assert [(one["phase"], one["resolution"], one["by"]) for one in resolved] == [("resolved", resolution, "client")]
     assert frames[-1]["statusUpdate"]["status"]["state"] == COMPLETED
 
 
-def test_who_polls_sees_what_is_asked(client: Client) -> None:
-    task = client.send("[[bash echo hi]]", returnImmediately=True)
+@BOTH_KINDS
+def test_who_polls_sees_what_is_asked(client: Client, script: str, words: str, resolution: str) -> None:
+    task = client.send(script, returnImmediately=True)
 
     asked = client.ended(task, INPUT)
-    assert client.send("yes", task=task, returnImmediately=True)["id"] == task["id"]
+    assert client.send(words, task=task, returnImmediately=True)["id"] == task["id"]
 
-    assert asking(asked)["patterns"] == ["echo hi"]
     client.ended(task)
+    assert audited(client, asking(asked)["request_id"])[-1]["outcome"] == resolution
 
 
-def test_who_is_notified_hears_what_is_asked(careful: RealOpenCode, receiver: Receiver) -> None:
+@BOTH_KINDS
+def test_who_is_notified_hears_what_is_asked(
+    careful: RealOpenCode, receiver: Receiver, script: str, words: str, resolution: str
+) -> None:
     with serving(careful, A2A_PUSH_ALLOWED_HOSTS="127.0.0.1") as service, Client(service) as client:
         config = {"url": receiver.url}
 
-        task = client.send("[[bash echo hi]]", taskPushNotificationConfig=config, returnImmediately=True)
+        task = client.send(script, taskPushNotificationConfig=config, returnImmediately=True)
         until(lambda: INPUT in receiver.states, within=20, what="a notification")
-        client.send("yes", task=task)
+        client.send(words, task=task)
 
         until(lambda: COMPLETED in receiver.states, within=20, what="the end")
     asked = next(
@@ -313,7 +345,14 @@ def test_who_is_notified_hears_what_is_asked(careful: RealOpenCode, receiver: Re
         for one in receiver.told
         if one.get("statusUpdate", {}).get("status", {}).get("state") == INPUT
     )
-    assert asked["status"]["message"]["parts"][1]["data"]["patterns"] == ["echo hi"]
+    assert asked["status"]["message"]["parts"][1]["data"]["request_id"]
+    resolved = [
+        interrupt["resolution"]
+        for one in receiver.told
+        if (interrupt := one.get("statusUpdate", {}).get("metadata", {}).get("shared", {}).get("interrupt"))
+        and interrupt["phase"] == "resolved"
+    ]
+    assert resolved == [resolution]
 
 
 # Whose it is
