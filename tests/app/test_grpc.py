@@ -91,7 +91,9 @@ def test_without_the_extra_the_remedy_is_named(missing: str) -> None:
 
 @pytest.mark.e2e
 def test_nothing_of_it_is_loaded_where_it_is_off() -> None:
-    program = "import sys, opencode_a2a_server.app.cli; print([name for name in sys.modules if 'a2a.grpc' in name])"
+    program = (
+        "import sys, opencode_a2a_server.app.container; print([name for name in sys.modules if 'a2a.grpc' in name])"
+    )
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 

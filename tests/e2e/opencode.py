@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import secrets
@@ -18,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from attrs import define, field
 
+from opencode_a2a_server.app.cli.installing import CACHE_VARIABLE, InstallError, install
 from tests.e2e.answer import MODEL
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType, TracebackType
+    from types import TracebackType
     from typing import Self
 
 USERNAME = "opencode"
@@ -55,18 +55,6 @@ class NotInstalledError(Exception):
     """OpenCode cannot be had here; the text says why."""
 
 
-def _installer() -> ModuleType:
-    """Load ops/opencode_install.py, which is a script of its own and part of no package."""
-    path = Path(__file__).parents[2] / "ops" / "opencode_install.py"
-    spec = importlib.util.spec_from_file_location("opencode_install", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise NotInstalledError(f"there is no installer at {path}")
-
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def installed() -> Path:
     """
     Return the pinned OpenCode's binary, fetched if need be.
@@ -75,10 +63,10 @@ def installed() -> Path:
         NotInstalledError: It cannot be fetched or does not run here.
 
     """
-    installer = _installer()
+    cache = Path(os.environ.get(CACHE_VARIABLE) or Path(__file__).parents[2] / ".cache")
     try:
-        return Path(installer.install())
-    except installer.InstallError as error:
+        return install(cache)
+    except InstallError as error:
         raise NotInstalledError(str(error)) from error
 
 

