@@ -92,6 +92,7 @@ from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe
+from opencode_a2a_server.app.usecases.take_over import TakeOver
 from opencode_a2a_server.app.usecases.tend_workspaces import TendWorkspaces
 from opencode_a2a_server.app.usecases.use_session import UseSession
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
@@ -173,6 +174,8 @@ class Container(containers.DeclarativeContainer):
     audit: providers.Dependency[Any] = providers.Dependency()
     credentials: providers.Dependency[LiveCredentials] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
+    holds: providers.Dependency[Any] = providers.Dependency()
+    replicas: providers.Dependency[Any] = providers.Dependency()
     interrupts: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
     owners: providers.Dependency[Any] = providers.Dependency()
@@ -211,6 +214,7 @@ class Container(containers.DeclarativeContainer):
         agent=agent,
         journal=journal,
         bind=bind,
+        holds=holds,
         clock=clock,
         audit=audit,
         terms=terms,
@@ -242,7 +246,8 @@ class Container(containers.DeclarativeContainer):
         to_working=settings.provided.turn.to_working,
     )
     subscribe = providers.Singleton(Subscribe, journal=journal)
-    recover = providers.Singleton(Recover, journal=journal, turns=turns)
+    recover = providers.Singleton(Recover, journal=journal, turns=turns, replicas=replicas)
+    take_over = providers.Singleton(TakeOver, replicas=replicas, recover=recover, turns=turns, clock=clock)
     watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
     drain = providers.Singleton(Drain)
 
@@ -421,6 +426,8 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         container.owners.override(providers.Object(stores.owners))
         container.push_configs.override(providers.Object(stores.push_configs))
         container.interrupts.override(providers.Object(stores.interrupts))
+        container.holds.override(providers.Object(stores.holds))
+        container.replicas.override(providers.Object(stores.replicas))
         audit = await stack.enter_async_context(open_audit(settings.interrupts.audit))
         container.audit.override(providers.Object(audit))
         credentials = await stack.enter_async_context(_credentials(settings, container.clock(), audit))
@@ -446,6 +453,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         await stores.interrupts.forget(container.clock().now() - settings.interrupts.tombstone)
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
+        await stack.enter_async_context(container.take_over())
         if settings.grpc_address:
             await _listen_to_grpc(stack, container, settings)
         yield container
@@ -647,7 +655,7 @@ async def check(settings: Settings) -> list[str]:
             problems.append(readiness.remedy)
         try:
             if settings.database_url is not None:
-                await Care(settings.database_url).look()
+                await Care(settings.database_url, clock).look()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             problems.append(f"store: {error}")
     return problems

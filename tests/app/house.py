@@ -36,11 +36,13 @@ from tests.fakes.audit import FakeAudit
 from tests.fakes.binding import bind_session
 from tests.fakes.choices import FakeChoices
 from tests.fakes.clock import TurnedClock
+from tests.fakes.holds import FakeHolds
 from tests.fakes.ids import CountedIds
 from tests.fakes.interrupts import FakeInterrupts
 from tests.fakes.journal import FakeBindings, FakeJournal, FakeLog
 from tests.fakes.owners import FakeOwners
 from tests.fakes.paths import FakePaths
+from tests.fakes.replicas import FakeReplicas
 
 _T = TypeVar("_T")
 
@@ -107,7 +109,7 @@ class House:
         self.cancel = CancelTask(self.journal, self.turns)
         self.get = GetTask(self.journal)
         self.waiting = ListInterrupts(self.journal, self.interrupts)
-        self.recover = Recover(self.journal, self.turns)
+        self.recover = Recover(self.journal, self.turns, FakeReplicas(self.journal))
 
     @property
     def bind(self) -> BindSession:
@@ -218,6 +220,7 @@ async def living(  # noqa: PLR0913 - what a test may want otherwise, by name
         stage.agent,
         journal,
         bind,
+        FakeHolds(),
         stage.clock,
         audit,
         terms or Terms(),

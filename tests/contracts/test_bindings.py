@@ -14,7 +14,7 @@ from opencode_a2a_server.domain.message import Message, Role
 from opencode_a2a_server.domain.session import Binding, Directory, Session
 from opencode_a2a_server.domain.updates import TaskSubmitted
 from tests.fakes.clock import TurnedClock
-from tests.fakes.stores import KINDS, Life, Stores
+from tests.fakes.stores import IN_MEMORY, KINDS, Life, Stores
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +77,7 @@ async def test_a_binding_outlives_a_restart(stores: Stores) -> None:
         assert await life.bindings.find(bound.principal, bound.context_id) == bound
 
 
+@pytest.mark.parametrize("stores", IN_MEMORY, indirect=True)
 async def test_a_binding_is_found_before_it_is_written(life: Life) -> None:
     life.storage.shut()
     bound = binding("alice", "context", "ses_1")
@@ -97,6 +98,7 @@ async def test_a_binding_is_durable_no_later_than_what_is_journaled_after_it(lif
         assert await life.storage.find(bound.principal, bound.context_id) == bound
 
 
+@pytest.mark.parametrize("stores", IN_MEMORY, indirect=True)
 async def test_more_bindings_than_are_kept_in_memory_are_found(life: Life) -> None:
     bindings = [binding("alice", f"context-{number}", "ses_1") for number in range(RECENT + 1)]
     for bound in bindings:

@@ -26,10 +26,12 @@ from tests.fakes.acts import Act, AskPermission, Delegate, Fail, Hang, Reason, R
 from tests.fakes.audit import FakeAudit
 from tests.fakes.binding import bind_session
 from tests.fakes.clock import TurnedClock
+from tests.fakes.holds import FakeHolds
 from tests.fakes.ids import CountedIds
 from tests.fakes.interrupts import FakeInterrupts
 from tests.fakes.journal import FakeJournal
 from tests.fakes.opencode import FakeOpenCode, Faults, Idle
+from tests.fakes.replicas import FakeReplicas
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +92,7 @@ async def service(anyio_backend: str) -> AsyncIterator[Service]:
     journal = FakeJournal(clock)
     async with OpenCode.at(Address("http://opencode"), clock, fake) as agent:
         await clock.turn()
-        async with RunTurns(agent, journal, bind_session(agent, clock), clock, FakeAudit()) as turns:
+        async with RunTurns(agent, journal, bind_session(agent, clock), FakeHolds(), clock, FakeAudit()) as turns:
             yield Service(fake, clock, agent, journal, turns)
 
 
@@ -319,9 +321,9 @@ async def test_the_next_life_takes_up_what_opencode_still_works_on(service: Serv
         service.fake.cut()
 
     journal = service.journal.reopened()
-    async with RunTurns(service.agent, journal, service.turns.bind, service.clock, FakeAudit()) as turns:
+    async with RunTurns(service.agent, journal, service.turns.bind, FakeHolds(), service.clock, FakeAudit()) as turns:
         again = Service(service.fake, service.clock, service.agent, journal, turns)
-        await Recover(journal, turns)()
+        await Recover(journal, turns, FakeReplicas(journal))()
         await service.clock.turn(5)
         task = await again.say("yes", task)
         await service.clock.turn(30)

@@ -16,7 +16,7 @@ from opencode_a2a_server.domain.ids import Principal, SessionId
 from opencode_a2a_server.domain.session import Ownership
 from tests.fakes.clock import TurnedClock
 from tests.fakes.owners import FakeOwners
-from tests.fakes.stores import KINDS, Stores
+from tests.fakes.stores import IN_MEMORY, KINDS, Stores
 
 pytestmark = pytest.mark.anyio
 
@@ -150,7 +150,7 @@ async def test_ownerships_outlive_a_restart(kind: str, tmp_path: Path, clock: Tu
         assert await life.owners.claim(final(ALICE, OTHER))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", IN_MEMORY)
 async def test_an_ownership_counts_before_it_is_written(kind: str, tmp_path: Path, clock: TurnedClock) -> None:
     async with Stores(clock, kind, tmp_path).live() as life:
         life.storage.shut()
@@ -162,7 +162,7 @@ async def test_an_ownership_counts_before_it_is_written(kind: str, tmp_path: Pat
         assert await life.owners.claim(claim(clock, BOB))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", IN_MEMORY)
 async def test_more_than_are_kept_in_memory_are_found(kind: str, tmp_path: Path, clock: TurnedClock) -> None:
     sessions = [SessionId(f"ses_{number}") for number in range(RECENT + 1)]
     async with Stores(clock, kind, tmp_path).live() as life:

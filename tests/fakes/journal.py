@@ -28,6 +28,7 @@ class FakeLog:
     task: Task
     kept: int = 0
     """How many entries are durable."""
+    mine: bool = True
     folded: int = 0
     """Up to which entry they can no longer be read one by one."""
     _more: asyncio.Event = field(factory=asyncio.Event, init=False)

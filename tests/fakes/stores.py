@@ -10,18 +10,20 @@ import anyio
 from attrs import define, field
 from sqlalchemy import URL
 
-from opencode_a2a_server.adapters.outbound.stores.bindings import StoredBindings
+from opencode_a2a_server.adapters.outbound.stores.bindings import SharedBindings, StoredBindings
 from opencode_a2a_server.adapters.outbound.stores.interrupts import StoredInterrupts
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
 from opencode_a2a_server.adapters.outbound.stores.memory import MemoryStorage
-from opencode_a2a_server.adapters.outbound.stores.owners import StoredOwners
+from opencode_a2a_server.adapters.outbound.stores.owners import SharedOwners, StoredOwners
 from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage
 from opencode_a2a_server.adapters.outbound.stores.push_configs import StoredPushConfigs
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.storage import Batch, Head, Line, Storage, Stored
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace, Writer
+from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.interrupts import Registered
+from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable
@@ -131,8 +133,8 @@ class Life:
     """One life of the service, as far as it keeps things."""
 
     journal: LiveJournal
-    bindings: StoredBindings
-    owners: StoredOwners
+    bindings: Bindings
+    owners: Owners
     push_configs: StoredPushConfigs
     interrupts: StoredInterrupts
     storage: WatchedStorage
@@ -162,7 +164,10 @@ class Stores:
                 return await SqliteStorage.open(self.path)
         if self._url is None:
             self._url = await postgres.emptied()
-        return await PostgresStorage.open(self._url)
+        storage = await PostgresStorage.open(self._url, self.clock)
+        await storage.inherit()  # as the service does when it starts
+        storage._living.cancel()  # a test may turn the clock by a year: that is a heart to beat often
+        return storage
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[Life]:
@@ -172,10 +177,11 @@ class Stores:
             writer = Writer(storage, self.clock, self.pace)
             async with LiveJournal(writer) as journal:
                 try:
+                    beneath = storage.beneath
                     yield Life(
                         journal,
-                        StoredBindings(writer),
-                        StoredOwners(writer),
+                        SharedBindings(writer) if isinstance(beneath, PostgresStorage) else StoredBindings(writer),
+                        SharedOwners(writer, beneath) if isinstance(beneath, PostgresStorage) else StoredOwners(writer),
                         StoredPushConfigs(writer),
                         StoredInterrupts(writer),
                         storage,
@@ -187,4 +193,6 @@ class Stores:
 
 
 KINDS: Sequence[str] = ("memory", "sqlite", "postgres")
+IN_MEMORY: Sequence[str] = ("memory", "sqlite")
+"""Those that no other process uses, so that what was decided last is known in memory."""
 MakeStores = Callable[[str], Stores]

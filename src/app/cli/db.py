@@ -130,11 +130,12 @@ def _worded(swept: Swept, *, dry: bool) -> str:
 
 def _care(url: str | None) -> Care:
     from opencode_a2a_server.adapters.outbound.stores.care import Care
+    from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 
     named = url or load().database_url
     if named is None:
         leave("a store in memory has nothing to take care of", USAGE)
-    return Care(named)
+    return Care(named, SystemClock())
 
 
 def _run(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

@@ -37,7 +37,16 @@ class TaskLog(Protocol):
 
     @property
     def task(self) -> Task:
-        """The fold of all that was appended, durable or not; see `durable`."""
+        """
+        The fold of all that was appended, durable or not; see `durable`.
+
+        Where another replica runs the task, of what it made durable, as far as it was told.
+        """
+        ...
+
+    @property
+    def mine(self) -> bool:
+        """Whether this replica runs the task, and nobody else appends to it."""
         ...
 
     def append(self, updates: Sequence[Update]) -> Seq:
@@ -49,14 +58,15 @@ class TaskLog(Protocol):
         Raises:
             IllegalTransition: The task has ended or cannot take such a step; nothing was added.
             InvalidRequest: They hold what no encoding can carry, or are too much at once; nothing was added.
-            JournalUnavailable: Too much waits for the store already, or it is closed; nothing was added.
+            JournalUnavailable: Too much waits for the store already, it is closed, or another replica runs the task;
+                nothing was added.
 
         """
         ...
 
     async def durable(self, seq: Seq | None = None) -> None:
         """
-        Wait until the entry, or all that was appended so far, survives a crash of the service.
+        Wait until the entry, or all that was appended so far, survives a crash of the service and is seen here.
 
         Raises:
             JournalUnavailable: The store does not take it within its patience; it goes on trying.

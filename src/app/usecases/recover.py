@@ -1,28 +1,50 @@
-"""Recover, when the service starts: no task stays working for ever."""
+"""Recover: no task stays working for ever, whoever left it."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import define, field
 
 from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
+from opencode_a2a_server.domain.errors import TaskNotFound
+from opencode_a2a_server.domain.ids import TaskId
 
 
-@frozen
+@define(eq=False)
 class Recover:
     """
-    Take up each task that was left in mid-turn.
+    Take up each task that was left in mid-turn: by the last life of the service, or by a replica that is gone.
 
     Its turn goes on if the runtime still works on it, is completed from the runtime's messages if it ended meanwhile,
     or fails with the reason.
+
+    Raises:
+        JournalUnavailable: The store cannot be used; the next call goes on.
+
     """
 
     journal: Journal
     turns: RunTurns
+    replicas: Replicas
+    _left: list[TaskId] = field(factory=list, init=False)
 
     async def __call__(self) -> int:
         """Start a job for each; gives how many unfinished tasks there are."""
-        unfinished = await self.journal.unfinished()
-        for task_id in unfinished:
-            self.turns.resume(await self.journal.open(task_id))
-        return len(unfinished)
+        self._left += await self.replicas.inherit()
+        taken_up = 0
+        while self._left:
+            try:
+                log = await self.journal.open(self._left[0])
+            except TaskNotFound:  # removed meanwhile
+                del self._left[0]
+                continue
+            del self._left[0]
+            if not log.task.state.terminal:
+                self.turns.resume(log)
+                taken_up += 1
+        return taken_up
+
+    def let_go(self) -> None:
+        """Take up nothing of what is another replica's now."""
+        self._left.clear()

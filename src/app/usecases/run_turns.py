@@ -11,9 +11,10 @@ stays quiet, the job asks the runtime for a recollection: a turn ends even if no
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Self, TypeVar
 
 from attrs import define, field
@@ -21,6 +22,7 @@ from attrs import define, field
 from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn
@@ -65,6 +67,7 @@ class RunTurns:
     agent: Agent
     journal: Journal
     bind: BindSession
+    holds: Holds
     clock: Clock
     audit: Audit
     terms: Terms = field(factory=Terms)
@@ -80,7 +83,6 @@ class RunTurns:
     """Whether nobody should wait for a turn any longer."""
     _jobs: dict[TaskId, Job] = field(factory=dict, init=False)
     _running: dict[asyncio.Task[None], Job] = field(factory=dict, init=False)
-    _locks: dict[object, tuple[asyncio.Lock, list[None]]] = field(factory=dict, init=False)
     _left: bool = field(default=False, init=False)
 
     async def __aenter__(self) -> Self:
@@ -91,6 +93,12 @@ class RunTurns:
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+    def let_go(self) -> None:
+        """Run nothing more of what runs: another replica goes on with it."""
+        self._jobs.clear()
+        for running in self._running:
+            running.cancel()
 
     @property
     def active(self) -> int:
@@ -157,7 +165,8 @@ class RunTurns:
         """Give the job of a task, if there is one."""
         return self._jobs.get(task_id)
 
-    def lend(self, session: SessionId) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def lend(self, session: SessionId) -> AsyncIterator[None]:
         """
         Have a session for work that is no task's, at once or not at all; tasks wait meanwhile.
 
@@ -168,9 +177,10 @@ class RunTurns:
         """
         if self.draining:
             raise Draining("the service is about to stop; try again in a moment")
-        if session in self._locks:
-            raise SessionBusy(f"session {session} works on something else; wait for its end, or cancel it")
-        return self._alone(session)
+        async with self.holds.at_once(session) as alone:
+            if not alone:
+                raise SessionBusy(f"session {session} works on something else; wait for its end, or cancel it")
+            yield
 
     # Jobs
 
@@ -311,7 +321,7 @@ class RunTurns:
         async with AsyncExitStack() as stack:
             # First of all: a claim must not run out while others have their turns.
             use = await self._patiently(job, lambda: stack.enter_async_context(hold(principal, session)))
-            await stack.enter_async_context(self._alone(session.id))
+            await self._patiently(job, lambda: stack.enter_async_context(self.holds.alone(session.id)))
             hearing = await self._patiently(job, lambda: stack.enter_async_context(hear(session)))
             try:
                 yield hearing
@@ -343,38 +353,14 @@ class RunTurns:
 
         return patiently
 
-    def _context(self, job: Job) -> _Alone:
-        return self._alone(("context", job.log.task.principal, job.log.task.context_id))
-
-    def _alone(self, key: object) -> _Alone:
-        return _Alone(self._locks, key)
-
-
-@define(eq=False)
-class _Alone:
-    """A lock by key which exists only while somebody holds it or waits for it."""
-
-    locks: dict[object, tuple[asyncio.Lock, list[None]]]
-    key: object
-
-    async def __aenter__(self) -> None:
-        lock, users = self.locks.setdefault(self.key, (asyncio.Lock(), []))
-        users.append(None)
-        try:
-            await lock.acquire()
-        except BaseException:
-            self._leave()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self.locks[self.key][0].release()
-        self._leave()
-
-    def _leave(self) -> None:
-        users = self.locks[self.key][1]
-        users.pop()
-        if not users:
-            del self.locks[self.key]
+    @asynccontextmanager
+    async def _context(self, job: Job) -> AsyncIterator[None]:
+        """Have a context alone, for the time in which it may get its session."""
+        task = job.log.task
+        name = json.dumps(["context", task.principal, task.context_id])
+        async with AsyncExitStack() as stack:
+            await self._patiently(job, lambda: stack.enter_async_context(self.holds.alone(name)))
+            yield
 
 
 __all__ = ["Job", "Pace", "RunTurns"]

@@ -12,6 +12,7 @@ from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import TurnStarted
 from tests.app.house import ALICE, CONTEXT, House, status_of, text_of
+from tests.fakes.holds import FakeHolds
 
 pytestmark = pytest.mark.anyio
 
@@ -266,4 +267,5 @@ async def test_nothing_is_kept_of_turns_that_ended(house: House) -> None:
     for number in range(5):
         await house.begin(Say("hello"), context=ContextId(f"c{number}"), by=Principal(f"p{number}"))
 
-    assert (house.turns.active, house.turns._jobs, house.turns._locks) == (0, {}, {})
+    assert isinstance(house.turns.holds, FakeHolds)
+    assert (house.turns.active, house.turns._jobs, house.turns.holds.queues) == (0, {}, {})

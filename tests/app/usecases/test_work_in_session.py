@@ -52,12 +52,12 @@ async def begun(workshop: Workshop, named: Named, order: Order = ORDER) -> Sessi
     return session
 
 
-def is_free(workshop: Workshop, session: SessionId) -> bool:
+async def is_free(workshop: Workshop, session: SessionId) -> bool:
     try:
-        workshop.turns.lend(session)
+        async with workshop.turns.lend(session):
+            return True
     except SessionBusy:
         return False
-    return True
 
 
 # Prompts
@@ -65,7 +65,7 @@ def is_free(workshop: Workshop, session: SessionId) -> bool:
 
 async def test_a_prompt_is_taken_and_the_session_kept_until_it_rests(workshop: Workshop, mine: Named) -> None:
     assert await begun(workshop, mine) == mine.id
-    while_working = is_free(workshop, mine.id)
+    while_working = await is_free(workshop, mine.id)
 
     workshop.runtime.worker.rest(mine.id)
     await workshop.clock.turn()
@@ -73,7 +73,7 @@ async def test_a_prompt_is_taken_and_the_session_kept_until_it_rests(workshop: W
     ((session, order),) = workshop.runtime.worker.orders
     assert (session, order.parts) == (mine.id, ORDER.parts)
     assert order.id is not None
-    assert (while_working, is_free(workshop, mine.id)) == (False, True)
+    assert (while_working, await is_free(workshop, mine.id)) == (False, True)
 
 
 async def test_an_idle_that_comes_early_frees_nothing(workshop: Workshop, mine: Named) -> None:
@@ -82,7 +82,7 @@ async def test_an_idle_that_comes_early_frees_nothing(workshop: Workshop, mine: 
     workshop.runtime.worker.tell(SessionFailed(mine.id, Failure("Overflow", "too long")), Gap())
     await workshop.clock.turn()
 
-    assert not is_free(workshop, mine.id)
+    assert not await is_free(workshop, mine.id)
 
 
 async def test_what_is_said_meanwhile_asks_nobody(workshop: Workshop, mine: Named) -> None:
@@ -93,7 +93,7 @@ async def test_what_is_said_meanwhile_asks_nobody(workshop: Workshop, mine: Name
     await workshop.clock.turn()
 
     workshop.runtime.reader.raises = None
-    assert not is_free(workshop, mine.id)
+    assert not await is_free(workshop, mine.id)
 
 
 async def test_a_rest_that_is_never_heard_is_found_out(workshop: Workshop, mine: Named) -> None:
@@ -102,7 +102,7 @@ async def test_a_rest_that_is_never_heard_is_found_out(workshop: Workshop, mine:
 
     await workshop.clock.turn(6)
 
-    assert is_free(workshop, mine.id)
+    assert await is_free(workshop, mine.id)
 
 
 async def test_a_runtime_that_is_away_for_a_while_is_asked_again(workshop: Workshop, mine: Named) -> None:
@@ -110,12 +110,12 @@ async def test_a_runtime_that_is_away_for_a_while_is_asked_again(workshop: Works
     workshop.runtime.reader.raises = AgentUnreachable("no route")
     workshop.runtime.worker.rest(mine.id)
     await workshop.clock.turn(20)
-    while_away = is_free(workshop, mine.id)
+    while_away = await is_free(workshop, mine.id)
 
     workshop.runtime.reader.raises = None
     await workshop.clock.turn(20)
 
-    assert (while_away, is_free(workshop, mine.id)) == (False, True)
+    assert (while_away, await is_free(workshop, mine.id)) == (False, True)
 
 
 async def test_a_session_that_never_rests_is_aborted() -> None:
@@ -127,7 +127,7 @@ async def test_a_session_that_never_rests_is_aborted() -> None:
         await workshop.clock.turn(61)
 
         assert workshop.runtime.worker.aborted == [mine.id]
-        assert is_free(workshop, mine.id)
+        assert await is_free(workshop, mine.id)
 
 
 async def test_a_session_does_one_thing_at_a_time(workshop: Workshop, mine: Named) -> None:
@@ -157,7 +157,7 @@ async def test_a_session_that_somebody_else_works_with_is_left_alone(workshop: W
 async def test_a_prompt_that_wants_no_reply_keeps_nobody_out(workshop: Workshop, mine: Named) -> None:
     await begun(workshop, mine, evolve(ORDER, no_reply=True))
 
-    assert is_free(workshop, mine.id)
+    assert await is_free(workshop, mine.id)
 
 
 async def test_the_first_who_prompts_a_session_with_success_owns_it(workshop: Workshop) -> None:
@@ -180,7 +180,7 @@ async def test_a_prompt_that_is_refused_claims_nothing(workshop: Workshop) -> No
         await workshop.work.prompt(ALICE, free, ORDER)
 
     assert workshop.owners.held == {}
-    assert is_free(workshop, free.id)
+    assert await is_free(workshop, free.id)
 
 
 async def test_a_caller_who_goes_away_stops_nothing(workshop: Workshop, mine: Named) -> None:
@@ -190,11 +190,11 @@ async def test_a_caller_who_goes_away_stops_nothing(workshop: Workshop, mine: Na
 
     calling.cancel()
     await workshop.clock.turn()
-    while_working = is_free(workshop, mine.id)
+    while_working = await is_free(workshop, mine.id)
     workshop.runtime.worker.release.set()
     await workshop.clock.turn()
 
-    assert (while_working, is_free(workshop, mine.id)) == (False, True)
+    assert (while_working, await is_free(workshop, mine.id)) == (False, True)
 
 
 async def test_no_work_is_begun_while_the_service_ends(workshop: Workshop, mine: Named) -> None:
@@ -210,7 +210,7 @@ async def test_the_end_of_the_service_waits_for_no_work() -> None:
     async with workshop.work:
         await begun(workshop, named)
 
-    assert is_free(workshop, named.id)
+    assert await is_free(workshop, named.id)
 
 
 @pytest.mark.parametrize("order", [Order((AgentNamed("general"), UrlPart("file:///etc/passwd")))])
@@ -324,4 +324,4 @@ async def test_a_prompt_with_a_schema_works_in_a_copy_that_is_the_principals(wor
 
     assert copy != mine.id
     assert workshop.owner(Named(copy)) == ALICE
-    assert (is_free(workshop, mine.id), is_free(workshop, copy)) == (True, False)
+    assert (await is_free(workshop, mine.id), await is_free(workshop, copy)) == (True, False)

@@ -17,6 +17,7 @@ from opencode_a2a_server.domain.session import Directory, Ownership
 from tests.fakes.audit import FakeAudit
 from tests.fakes.binding import bind_session
 from tests.fakes.clock import TurnedClock
+from tests.fakes.holds import FakeHolds
 from tests.fakes.journal import FakeJournal
 from tests.fakes.owners import FakeOwners
 from tests.fakes.sessions import FakeSessions
@@ -46,7 +47,7 @@ class Workshop:
         self.reach = self.runtime.reach(self.clock, self.owners)
         agent = self.runtime.agent
         bind = bind_session(agent, self.clock, owners=self.owners)
-        self.turns = RunTurns(agent, FakeJournal(self.clock), bind, self.clock, self.audit)
+        self.turns = RunTurns(agent, FakeJournal(self.clock), bind, FakeHolds(), self.clock, self.audit)
         check = CheckCapability(self.enabled, self.may)
         self.read = ReadSessions(self.runtime.reader, self.reach)
         self.change = ChangeSessions(self.runtime.editor, self.reach, self.turns, check)

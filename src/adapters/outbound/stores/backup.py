@@ -18,14 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, NullPool
+from sqlalchemy import URL, NullPool, Table
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from .errors import StoreUnusable
 from .files import claim, existing, hold
 from .schema import bring_up, head_revision
 from .sqlite import check_schema
-from .tables import METADATA
+from .tables import METADATA, OF_PROCESSES
 
 _PAGES: Final = 1024
 """Copied at once; between, others read and write."""
@@ -142,7 +142,7 @@ async def back_up_postgres(url: URL, into: Path, progress: Progress = _quiet) ->
     with _made(into):
         async with connected(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             revision = await connection.fetchval("SELECT version_num FROM alembic_version")
-            tables = list(METADATA.tables.values())
+            tables = _kept()
             with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 manifest = {"format": _FORMAT, "schema": revision, "tables": [table.name for table in tables]}
                 archive.writestr(_MANIFEST, json.dumps(manifest))
@@ -185,13 +185,18 @@ async def restore_postgres(backup: Path, url: URL, *, replace: bool = False) -> 
                 raise StoreUnusable("the database has tasks; say that they are to be replaced, or name another one")
             await connection.execute(f"TRUNCATE {names}")
             # Triggers count what comes in; what the backup has counted takes that count's place.
-            for table in sorted(METADATA.tables.values(), key=lambda table: table.name == "tallies"):
+            for table in sorted(_kept(), key=lambda table: table.name == "tallies"):
                 if table.name == "tallies":
                     await connection.execute("TRUNCATE tallies")
                 columns = [column.name for column in table.columns]
                 with archive.open(table.name) as told:
                     await connection.copy_to_table(table.name, columns=columns, source=told, format="binary")
+            await connection.execute("UPDATE tasks SET owner = NULL WHERE owner IS NOT NULL")  # numbers begin anew
             await connection.execute("SELECT setval(pg_get_serial_sequence('tasks', 'key'), max(key)) FROM tasks")
+
+
+def _kept() -> list[Table]:
+    return [table for table in METADATA.tables.values() if table.name not in OF_PROCESSES]
 
 
 async def _bring_up(url: URL) -> None:

@@ -44,3 +44,24 @@ class StoredBindings:
         await self._writer.written()
         for _ in range(len(self._recent) - RECENT // 2):
             self._recent.popitem(last=False)
+
+
+@frozen
+class SharedBindings:
+    """
+    The port `Bindings` where several replicas share the storage: it is asked each time, for another may have bound.
+
+    Who binds has the context alone, and gives it back behind what he bound; see `Holds`.
+    """
+
+    _writer: Writer
+
+    async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
+        """See `Bindings.find`."""
+        await self._writer.written()
+        return await self._writer.storage.find(principal, context_id)
+
+    async def bind(self, binding: Binding) -> None:
+        """See `Bindings.bind`."""
+        check_text(binding.principal, binding.context_id, binding.session.id, binding.session.directory)
+        self._writer.bind(binding)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 
 from . import backup
@@ -27,6 +28,7 @@ class Care:
     """
 
     url: str
+    clock: Clock
 
     @property
     def path(self) -> Path | None:
@@ -50,7 +52,7 @@ class Care:
 
     async def upgrade(self) -> None:
         """Make its tables, or bring them to this release's; nobody may serve from a SQLite file meanwhile."""
-        await (await open_storage(self.url)).close()
+        await (await open_storage(self.url, self.clock)).close()
 
     async def back_up(self, into: Path, progress: backup.Progress) -> None:
         """Copy it, while it is in use."""
@@ -68,7 +70,7 @@ class Care:
 
     async def sweep(self, keeping: Keeping, now: float, *, dry: bool) -> Swept:
         """Fold and remove what the rules do not keep."""
-        storage = await open_storage(self.url, alone=False)
+        storage = await open_storage(self.url, self.clock, alone=False)
         try:
             return await storage.sweep(keeping, now, dry=dry)
         finally:

@@ -1,4 +1,4 @@
-"""Why a store cannot be opened: found out at the start, and the start's end."""
+"""Why a store cannot be opened: found out at the start, and the start's end. And why it writes no longer."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class StoreUnusable(Exception):
 
 class SchemaUnknown(StoreUnusable):
     """The database was made by a newer release, or by another program."""
+
+
+class Fenced(Exception):
+    """Others have taken this process for dead: what it wanted to write is theirs to say."""

@@ -46,6 +46,10 @@ class LiveLog:
     _fresh: int = 0
     """Bytes appended since the last snapshot."""
     _snapshot_size: int = 0
+    mine: bool = True
+    """Whether it is written here; else another replica writes it, and this one reads after it."""
+    _lost: bool = field(default=False, init=False)
+    _catching: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     @classmethod
@@ -87,7 +91,9 @@ class LiveLog:
         if (task := folding.task) is None:
             raise JournalUnavailable(f"the journal of task {head.task_id} is empty")
         size = 0 if snapshot is None else len(snapshot.body)
-        return cls(task, task.seq, writer, head, folding.bodies, Tail(Seq(task.seq + 1)), folding.fresh, size)
+        return cls(
+            task, task.seq, writer, head, folding.bodies, Tail(Seq(task.seq + 1)), folding.fresh, size, stored.mine
+        )
 
     # The port
 
@@ -96,6 +102,8 @@ class LiveLog:
         task, before = self.task, self.task.seq
         if not updates:
             return before
+        if not (self.mine or task.state.terminal):
+            raise _others(task.id)
         bodies, size = self._draft(updates)
         at, head, seq = self._writer.clock.now(), self._head, before
         rows: list[Row] = []
@@ -149,6 +157,52 @@ class LiveLog:
         self._changed.set()
         self._changed.clear()
 
+    @property
+    def key(self) -> int:
+        """The task, as the storage names it."""
+        return self._head.key
+
+    async def catch_up(self) -> None:
+        """
+        Read what another replica has written since.
+
+        Raises:
+            JournalUnavailable: The storage cannot be read, or no longer has all of it.
+
+        """
+        async with self._catching:
+            while not (self.mine or self.task.state.terminal):
+                lines = await self._writer.storage.read(self._head, self.task.seq)
+                if not lines:
+                    return
+                self._take(lines)
+
+    async def adopt(self) -> None:
+        """Write it from here on: this replica has taken it over, and nobody else will write it."""
+        await self.catch_up()
+        self.mine = True
+
+    def lose(self) -> None:
+        """Write it no more: another replica does, or will."""
+        self.mine, self._lost = False, True
+        self._changed.set()
+        self._changed.clear()
+
+    def _take(self, lines: Sequence[Line]) -> None:
+        for seq, at, body in lines:
+            if self.mine or seq <= self.task.seq:
+                return
+            if seq != self.task.seq + 1:
+                self.lose()
+                raise JournalUnavailable(f"the journal of task {self.task.id} was folded; open it again")
+            update = self._bodies.load(body)
+            self._bodies.see(update)
+            entry = Entry(seq, at, update)
+            self.task.apply(entry)
+            self._tail.add(entry, len(body))
+            self._fresh += len(body)
+        self.settle(self.task.seq)
+
     async def entries(self, after: Seq, patience: float | None) -> Sequence[Entry]:
         """Give written entries from behind one, a bounded number; none after `patience` seconds without any."""
         if self.written <= after and not await self._passed(after, patience):
@@ -169,6 +223,8 @@ class LiveLog:
 
     async def _reached(self, seq: Seq) -> None:
         while self.written < seq:
+            if self._lost:
+                raise _others(self.task.id)
             await self._changed.wait()
 
     async def _recall(self, after: Seq) -> Sequence[Entry]:
@@ -265,6 +321,10 @@ class LiveReader:
         if entries:
             self.position = entries[-1].seq
         return entries
+
+
+def _others(task_id: TaskId) -> JournalUnavailable:
+    return JournalUnavailable(f"another replica runs task {task_id}; try again in a moment")
 
 
 def _can_go_on(state: TaskState) -> bool:

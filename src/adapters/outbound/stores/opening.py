@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 from attrs import frozen
@@ -13,22 +14,30 @@ from sqlalchemy.exc import ArgumentError
 
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
+from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.ports.retention import Retention
 
-from .bindings import StoredBindings
+from .bindings import SharedBindings, StoredBindings
 from .errors import StoreUnusable
+from .following import Following
+from .holds import OwnHolds, SharedHolds
 from .interrupts import StoredInterrupts
 from .journal import LiveJournal
 from .memory import MemoryStorage
-from .owners import StoredOwners
+from .owners import SharedOwners, StoredOwners
 from .push_configs import StoredPushConfigs
+from .replicas import OneReplica, SharedReplicas
 from .sqlite import SqliteStorage
 from .storage import Storage
 from .writer import Pace, Writer
+
+if TYPE_CHECKING:
+    from .postgres import PostgresStorage
 
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg")
@@ -44,6 +53,8 @@ class Stores:
     push_configs: PushConfigs
     interrupts: Interrupts
     retention: Retention
+    holds: Holds
+    replicas: Replicas
 
 
 @asynccontextmanager
@@ -58,28 +69,18 @@ async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None
         JournalUnavailable: The storage cannot be used now.
 
     """
-    storage = await open_storage(url)
-    try:
-        writer = Writer(storage, clock, pace or Pace())
-        async with LiveJournal(writer) as journal:
-            yield Stores(
-                journal,
-                StoredBindings(writer),
-                StoredOwners(writer),
-                StoredPushConfigs(writer),
-                StoredInterrupts(writer),
-                storage,
-            )
-    finally:
-        with anyio.CancelScope(shield=True):
-            await storage.close()
+    pace = pace or Pace()
+    shared = url is not None and is_postgres(url)
+    opened = _open_shared(parsed_url(url or ""), clock, pace) if shared else _open_own(url, clock, pace)
+    async with opened as stores:
+        yield stores
 
 
-async def open_storage(url: str | None, *, alone: bool = True) -> Storage:
+async def open_storage(url: str, clock: Clock, *, alone: bool = True) -> Storage:
     """Open the storage that a URL names; if not `alone`, a SQLite file that a service has is opened beside it."""
-    if url is not None and is_postgres(url):
-        return await _open_postgres(parsed_url(url))
-    path = None if url is None else database_path(url)
+    if is_postgres(url):
+        return await _join(parsed_url(url), clock)
+    path = database_path(url)
     return MemoryStorage() if path is None else await SqliteStorage.open(path, alone=alone)
 
 
@@ -88,14 +89,60 @@ def is_postgres(url: str) -> bool:
     return parsed_url(url).drivername in _POSTGRES
 
 
-async def _open_postgres(url: URL) -> Storage:
+@asynccontextmanager
+async def _open_own(url: str | None, clock: Clock, pace: Pace) -> AsyncIterator[Stores]:
+    path = None if url is None else database_path(url)
+    storage: Storage = MemoryStorage() if path is None else await SqliteStorage.open(path)
+    async with _closed_at_the_end(storage):
+        writer = Writer(storage, clock, pace)
+        async with LiveJournal(writer) as journal:
+            yield Stores(
+                journal,
+                StoredBindings(writer),
+                StoredOwners(writer),
+                StoredPushConfigs(writer),
+                StoredInterrupts(writer),
+                storage,
+                OwnHolds(),
+                OneReplica(journal),
+            )
+
+
+@asynccontextmanager
+async def _open_shared(url: URL, clock: Clock, pace: Pace) -> AsyncIterator[Stores]:
+    storage = await _join(url, clock)
+    async with _closed_at_the_end(storage):
+        writer, replica = Writer(storage, clock, pace), storage.replica
+        async with LiveJournal(writer, replica, Following(storage, clock)) as journal:
+            yield Stores(
+                journal,
+                SharedBindings(writer),
+                SharedOwners(writer, storage),
+                StoredPushConfigs(writer),
+                StoredInterrupts(writer),
+                storage,
+                SharedHolds(storage, writer, replica),
+                SharedReplicas(storage, journal, replica, clock),
+            )
+
+
+async def _join(url: URL, clock: Clock) -> PostgresStorage:
     try:
         from .postgres import PostgresStorage
     except ImportError as error:
         raise StoreUnusable(
             f"PostgreSQL needs a package more ({error.name}): pip install 'opencode-a2a-server[postgres]'"
         ) from error
-    return await PostgresStorage.open(url)
+    return await PostgresStorage.open(url, clock)
+
+
+@asynccontextmanager
+async def _closed_at_the_end(storage: Storage) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await storage.close()
 
 
 def parsed_url(url: str) -> URL:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol
 
 from attrs import field, frozen
+from sqlalchemy import bindparam, func, literal_column, select
 
 from opencode_a2a_server.domain.ids import Principal, SessionId
 from opencode_a2a_server.domain.session import Ownership
 
+from . import statements
 from .codec import check_text
+from .reads import Link
 from .writer import Writer
 
 RECENT = 4096
@@ -71,3 +77,58 @@ class StoredOwners:
         await self._writer.written()
         for _ in range(len(self._recent) - RECENT // 2):
             self._recent.popitem(last=False)
+
+
+_LOCK: Final = statements.Statement.of(
+    select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("session"), literal_column("1"))))
+)
+"""Of two replicas which claim a session at once, one waits."""
+
+
+class Changing(Protocol):
+    """A storage that lends a connection for changing something, in one transaction."""
+
+    def changing(self) -> AbstractAsyncContextManager[Link]:
+        """Lend it; what was run is committed at the end."""
+        ...
+
+
+@frozen
+class SharedOwners:
+    """The port `Owners` where several replicas share the storage: each decision is a transaction of its own."""
+
+    _writer: Writer
+    _storage: Changing
+
+    async def claim(self, wanted: Ownership) -> bool:
+        """See `Owners.claim`."""
+        check_text(wanted.session_id, wanted.principal)
+        held = (await self._held([wanted.session_id])).get(wanted.session_id)
+        if held is not None and held.until is None:  # and stays so: nothing is to be decided
+            return held.principal == wanted.principal
+        async with self._deciding(wanted.session_id) as (link, held):
+            become = wanted.over(held, self._writer.clock.now())
+            if become is not None and become != held:
+                await link.run(statements.OWN, statements.owner_row(become))
+            return become is not None
+
+    async def release(self, session_id: SessionId, principal: Principal) -> None:
+        """See `Owners.release`."""
+        async with self._deciding(session_id) as (link, held):
+            if held is not None and held.principal == principal and held.until is not None:
+                await link.run(statements.DISOWN, {"of": session_id})
+
+    async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
+        """See `Owners.of`."""
+        now = self._writer.clock.now()
+        return {session_id: held for session_id, held in (await self._held(sessions)).items() if held.stands(now)}
+
+    async def _held(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
+        return {held.session_id: held for held in await self._writer.storage.owners(sessions)}
+
+    @asynccontextmanager
+    async def _deciding(self, session_id: SessionId) -> AsyncIterator[tuple[Link, Ownership | None]]:
+        async with self._storage.changing() as link:
+            await link.run(_LOCK, {"session": session_id})
+            rows = await link.run(statements.OWNERS_ON_POSTGRES, {"sessions": json.dumps([session_id])})
+            yield link, statements.owner_of(rows[0]) if rows else None

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import os
+import socket
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import asyncpg
@@ -18,17 +21,21 @@ from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.ids import Seq, TaskId
 
 from . import statements
 from .changes import changes
+from .errors import Fenced
 from .reads import SqlReads
+from .replica import RELEASED, SETTLED, TELL, UPDATES, Replica
 from .schema import Schema, bring_up, look
 from .statements import Statement, task_row, update_row
 from .storage import Batch
 from .sweep import sweep
-from .tables import METADATA
+from .tables import METADATA, NOT_ENDED, SEQ_BITS
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +46,33 @@ _CONNECT_SECONDS = 5.0
 _MIGRATING = 0x0A2A
 """The advisory lock under which tables are brought up: of two who start at once, one waits."""
 _SHARDS = 64
+_INHERITING = 0x0A2B
+"""The advisory lock under which tasks are taken over: each by one."""
+_SWEEPING = 0x0A2C
+_IDLE_MILLISECONDS = 4000
+"""A transaction whose process has stopped in its midst ends, before others wait for it in vain."""
+_TOLD_MOST = 7900
+"""Bytes of a notification; PostgreSQL takes less than 8000."""
 
 _ADD_UPDATES = (
     "INSERT INTO updates (place, at, body) SELECT * FROM unnest($1::bigint[], $2::float8[], $3::bytea[]) "
     "ON CONFLICT (place) DO NOTHING"
 )
+
+_FENCE = "SELECT 1 FROM replicas WHERE id = $1 FOR KEY SHARE"
+_INHERIT = (
+    "UPDATE tasks SET owner = $1 WHERE id IN ("  # noqa: S608 - no value is in it
+    f"SELECT id FROM tasks WHERE {NOT_ENDED} "
+    "UNION SELECT task_id FROM errands WHERE outcome IS NULL "
+    "UNION SELECT task_id FROM push_configs WHERE stopped = '') "
+    "AND NOT EXISTS (SELECT FROM replicas WHERE replicas.id = tasks.owner) RETURNING created_at, key, id"
+)
+_LAST = (
+    f"SELECT key, (SELECT place FROM updates WHERE place > key << {SEQ_BITS} AND place < (key + 1) << {SEQ_BITS} "  # noqa: S608
+    "ORDER BY place DESC LIMIT 1) FROM unnest($1::bigint[]) AS key"
+)
+_RELEASE = "DELETE FROM holds WHERE ticket = ANY($1::bigint[]) RETURNING name"
+_SETTLE = "UPDATE errands SET outcome = $2 WHERE id = $1 AND outcome IS NULL"
 
 _USED = "SELECT " + " + ".join(f"pg_total_relation_size('{table}')" for table in METADATA.tables)
 
@@ -61,24 +90,21 @@ class _Link:
 
 @define(eq=False, repr=False, slots=False)
 class PostgresStorage(SqlReads):
-    """A storage in a database; one connection writes, a few read."""
+    """A storage in a database; one connection writes, a few read, one is this replica's own."""
 
     _owners: ClassVar[Statement] = statements.OWNERS_ON_POSTGRES
 
     url: URL
+    replica: Replica
     _pool: Any
-    _shard: int = 0
     _writing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _pen: Any = field(default=None, init=False)
+    _living: asyncio.Task[None] = field(init=False)
 
     @classmethod
-    async def open(cls, url: URL, *, shard: int = 0) -> Self:
+    async def open(cls, url: URL, clock: Clock) -> Self:
         """
         Open the database; its tables are made, or brought to this release's, if need be.
-
-        Args:
-            url: As SQLAlchemy writes it.
-            shard: Which of the counts this process keeps; others may keep the same ones, and then wait for each other.
 
         Raises:
             StoreUnusable: The database is not of this release.
@@ -90,24 +116,62 @@ class PostgresStorage(SqlReads):
             pool = await asyncpg.create_pool(
                 **_address(url), min_size=1, max_size=_READERS, command_timeout=_CALL_SECONDS, timeout=_CONNECT_SECONDS
             )
-        return cls(url, pool, shard % _SHARDS)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        storage = cls(url, Replica(name, partial(_connect, url), partial(_reasons, url), clock), pool)
+        try:
+            await storage.replica.join()
+        except BaseException:
+            pool.terminate()
+            raise
+        storage._living = asyncio.get_running_loop().create_task(storage.replica.run(), name="replica")
+        return storage
 
     async def write(self, batch: Batch) -> None:
-        """Write one transaction."""
-        async with self._transaction() as pen:
+        """
+        Write one transaction.
+
+        Raises:
+            Fenced: This process was taken for dead.
+
+        """
+        token = self.replica.held()  # now: what is to be written is this life's
+        async with self._transaction(token) as pen:
             for head in batch.begun:
-                task = statements.ADD_TASK.order(task_row(head, batch.standings[head]))
+                task = statements.ADD_TASK.order(task_row(head, batch.standings[head], token))
                 head.key = await pen.fetchval(statements.ADD_TASK.numbered, *task)
             for statement, values in changes(batch):
                 await pen.execute(statement.numbered, *statement.order(values))
             if batch.rows:
                 places, moments, bodies = zip(*map(update_row, batch.rows), strict=True)
                 await pen.execute(_ADD_UPDATES, places, moments, bodies)
+            for errand, outcome in batch.outcomes.items():
+                await pen.execute(_SETTLE, errand, outcome)
+                await pen.execute(TELL, f"{SETTLED}:{errand}")
+            if batch.released:
+                for (name,) in await pen.fetch(_RELEASE, batch.released):
+                    await pen.execute(TELL, f"{RELEASED}:{name}")
+            if batch.rows and self.replica.others:
+                for told in _told({head.key for head, *_ in batch.rows}):
+                    await pen.execute(TELL, told)
+
+    async def inherit(self) -> Sequence[TaskId]:
+        """Take over the tasks whose replica is gone and which are not done with, oldest first."""
+        token = self.replica.held()
+        async with self._transaction(token) as pen:
+            await pen.execute("SELECT pg_advisory_xact_lock($1)", _INHERITING)
+            taken = sorted(await pen.fetch(_INHERIT, token))
+        return [TaskId(task_id) for _, _, task_id in taken]
+
+    async def last(self, keys: Collection[int]) -> Mapping[int, Seq]:
+        """Give the last update of tasks, by their keys."""
+        async with self._reading() as link:
+            rows = await link.connection.fetch(_LAST, keys)
+        return {key: Seq(where - (key << SEQ_BITS)) for key, where in rows if where is not None}
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[_Link]:
         """Lend the connection that writes, in a transaction."""
-        async with self._transaction() as pen:
+        async with self._transaction(self.replica.held()) as pen:
             yield _Link(pen)
 
     async def used(self) -> int:
@@ -115,18 +179,33 @@ class PostgresStorage(SqlReads):
         async with self._reading() as link:
             return int(await link.connection.fetchval(_USED))
 
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[Any]:
+        """Lend a connection of the driver's own, in a transaction that no fence is before."""
+        async with self._reading() as link, link.connection.transaction():
+            yield link.connection
+
     async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
-        """See `Retention.sweep`."""
-        return await sweep(self, keeping, now, dry=dry)
+        """See `Retention.sweep`. One replica sweeps at a time: two would remove twice as much as is too much."""
+        async with self._reading() as link:
+            if not await link.connection.fetchval("SELECT pg_try_advisory_lock($1)", _SWEEPING):
+                return Swept()
+            try:
+                return await sweep(self, keeping, now, dry=dry)
+            finally:
+                await link.connection.execute("SELECT pg_advisory_unlock($1)", _SWEEPING)
 
     async def probe(self) -> None:
         """Begin a transaction that may write, and undo it."""
-        async with self._transaction() as pen:
+        async with self._transaction(self.replica.held()) as pen:
             if await pen.fetchval("SHOW transaction_read_only") == "on":
                 raise JournalUnavailable(f"the database {_named(self.url)} takes no writes")
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Leave the others, and close all connections."""
+        self._living.cancel()
+        await asyncio.gather(self._living, return_exceptions=True)
+        await self.replica.leave()
         async with self._writing:
             if self._pen is not None:
                 with suppress(Exception):
@@ -138,13 +217,14 @@ class PostgresStorage(SqlReads):
                 self._pool.terminate()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        """Lend the connection that writes, in a transaction; one on which something broke is of no more use."""
+    async def _transaction(self, token: int) -> AsyncIterator[Any]:
+        """Lend the connection that writes, in a transaction of this life; one on which something broke is of no more use."""
         async with self._writing:
             with _reasons(self.url):
                 pen = await self._connected()
                 try:
                     async with pen.transaction():
+                        await self._pass_fence(pen, token)
                         yield pen
                 except BaseException:
                     if pen.is_closed() or pen.is_in_transaction():
@@ -152,15 +232,26 @@ class PostgresStorage(SqlReads):
                         pen.terminate()
                     raise
 
+    async def _pass_fence(self, pen: Any, token: int) -> None:
+        """See that this process is not taken for dead before the transaction ends; heartbeats do not wait for it."""
+        if await pen.fetchval(_FENCE, token) is None:
+            self.replica.lose(token)
+            raise Fenced(f"replica {token} was taken for dead")
+
     async def _connected(self) -> Any:
         if self._pen is None or self._pen.is_closed():
-            self._pen = await asyncpg.connect(
-                **_address(self.url),
-                timeout=_CONNECT_SECONDS,
-                command_timeout=_CALL_SECONDS,
-                server_settings={"a2a.shard": str(self._shard), "application_name": "opencode-a2a-server"},
+            self._pen = await _connect(
+                self.url,
+                # So that none waits for another's lock on a count.
+                {
+                    "a2a.shard": str(self.replica.id % _SHARDS),
+                    "idle_in_transaction_session_timeout": str(_IDLE_MILLISECONDS),
+                },
             )
         return self._pen
+
+    def _runs(self, owner: int | None) -> bool:
+        return owner is not None and owner == self.replica.id
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[_Link]:
@@ -202,6 +293,26 @@ async def check_postgres(url: URL) -> Schema:
                 return await connection.run_sync(look)
     finally:
         await engine.dispose()
+
+
+async def _connect(url: URL, settings: Mapping[str, str] | None = None) -> Any:
+    return await asyncpg.connect(
+        **_address(url),
+        timeout=_CONNECT_SECONDS,
+        command_timeout=_CALL_SECONDS,
+        server_settings={"application_name": "opencode-a2a-server", **(settings or {})},
+    )
+
+
+def _told(keys: Collection[int]) -> Iterator[str]:
+    """Tell that tasks have updates, in as few notifications as hold their keys."""
+    told = UPDATES + ":"
+    for key in keys:
+        if len(told) > _TOLD_MOST - 20:
+            yield told
+            told = UPDATES + ":"
+        told += f"{key},"
+    yield told
 
 
 async def _migrate(url: URL) -> None:

@@ -47,15 +47,19 @@ class SqlReads(ABC):
     def _reading(self) -> AbstractAsyncContextManager[Link]:
         """Lend a connection for reading; what the database complains of is raised in words of ours."""
 
+    def _runs(self, owner: int | None) -> bool:
+        """Whether a task of this owner is run by this process."""
+        return owner is None
+
     async def load(self, task_id: TaskId) -> Stored | None:
         """Give a task by one look-up."""
         async with self._reading() as link:
             rows = await link.run(statements.LOAD, {"id": task_id})
         if not rows:
             return None
-        key, context_id, principal, created_at, state, status_at, seq, *snapshot = rows[0]
+        key, context_id, principal, created_at, state, status_at, seq, *snapshot, owner = rows[0]
         head = Head(task_id, ContextId(context_id), Principal(principal), created_at, key)
-        return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot_of(*snapshot)))
+        return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot_of(*snapshot)), self._runs(owner))
 
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
         """Give rows; their sizes are looked at first, since one may be as large as thousands."""
@@ -95,7 +99,7 @@ class SqlReads(ABC):
         """Give whom they belong to, by one look-up."""
         async with self._reading() as link:
             rows = await link.run(self._owners, {"sessions": json.dumps(sessions)})
-        return [Ownership(SessionId(name), Principal(principal), until) for name, principal, until in rows]
+        return [statements.owner_of(row) for row in rows]
 
     async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
         """Look one up, by the primary key."""

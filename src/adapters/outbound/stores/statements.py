@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import count
 from typing import Any, Self
@@ -21,7 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
 from opencode_a2a_server.domain.errors import JournalUnavailable
-from opencode_a2a_server.domain.ids import Seq
+from opencode_a2a_server.domain.ids import Principal, Seq, SessionId
 from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .storage import READ_ENTRIES, Head, Row, Snapshot, Standing
@@ -64,7 +64,7 @@ def _numbered(sql: str) -> str:
 _TASK = sqlite.insert(TASKS)
 ADD_TASK = Statement.of(
     _TASK.on_conflict_do_update(index_elements=["id"], set_={"id": _TASK.excluded.id}).returning(TASKS.c.key),
-    *("id", "principal", "context_id", "state", "created_at", "status_at", "seq"),
+    *("id", "principal", "context_id", "state", "created_at", "status_at", "seq", "owner"),
 )
 STAND = Statement.of(
     update(TASKS)
@@ -109,6 +109,7 @@ LOAD = Statement.of(
         TASKS.c.seq,
         SNAPSHOTS.c.seq,
         SNAPSHOTS.c.body,
+        TASKS.c.owner,
     )
     .join_from(TASKS, SNAPSHOTS, SNAPSHOTS.c.task == TASKS.c.key, isouter=True)
     .where(TASKS.c.id == bindparam("id"))
@@ -142,8 +143,8 @@ def update_row(row: Row) -> tuple[int, float, bytes]:
     return (head.key << SEQ_BITS) + seq, at, body
 
 
-def task_row(head: Head, standing: Standing) -> dict[str, Any]:
-    """Give the row of a new task."""
+def task_row(head: Head, standing: Standing, owner: int | None = None) -> dict[str, Any]:
+    """Give the row of a new task; its owner is the replica that runs it."""
     return {
         "id": head.task_id,
         "principal": head.principal,
@@ -152,6 +153,7 @@ def task_row(head: Head, standing: Standing) -> dict[str, Any]:
         "created_at": head.created_at,
         "status_at": standing.at,
         "seq": standing.seq,
+        "owner": owner,
     }
 
 
@@ -195,3 +197,9 @@ def binding_row(binding: Binding, at: float) -> dict[str, Any]:
 def owner_row(ownership: Ownership) -> dict[str, Any]:
     """Give the row of an ownership."""
     return {"session_id": ownership.session_id, "principal": ownership.principal, "until": ownership.until}
+
+
+def owner_of(row: Sequence[Any]) -> Ownership:
+    """Read the row of an ownership."""
+    session_id, principal, until = row
+    return Ownership(SessionId(session_id), Principal(principal), until)

@@ -90,6 +90,10 @@ class Batch:
     marks: dict[tuple[TaskId, PushConfigId], Outbox] = field(factory=dict)
     """How far configurations have come, written after `push`; for those that are there."""
     interrupts: dict[tuple[Principal, RequestId], Registration] = field(factory=dict)
+    released: list[int] = field(factory=list)
+    """Tickets of what somebody had alone; only where several processes share the storage, as `outcomes`."""
+    outcomes: dict[str, bytes] = field(factory=dict)
+    """What came of errands."""
     forgotten: float | None = None
     """Interrupts which ended before this moment are to be forgotten."""
 
@@ -100,6 +104,8 @@ class Stored:
 
     head: Head
     standing: Standing
+    mine: bool = True
+    """Whether this process runs it, and no other writes it."""
 
 
 class Storage(Protocol):

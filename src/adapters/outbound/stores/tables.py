@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    text,
+)
 
 from opencode_a2a_server.domain.state import TERMINAL
 
@@ -21,8 +33,13 @@ TASKS = Table(
     Column("created_at", Double, nullable=False),
     Column("status_at", Double, nullable=False),
     Column("seq", BigInteger, nullable=False),
+    Column("owner", BigInteger),
 )
-"""A task's head and standing. `seq` is that of its last change of state: text writes no row here."""
+"""
+A task's head and standing. `seq` is that of its last change of state: text writes no row here.
+
+`owner` is the replica that runs it, where several share the database; the only one that writes its updates.
+"""
 
 _TERMINAL = ", ".join(sorted(f"'{state.value}'" for state in TERMINAL))
 ENDED_TASK = f"tasks.state IN ({_TERMINAL})"
@@ -140,3 +157,42 @@ PUSH_CONFIGS = Table(
     sqlite_with_rowid=False,
 )
 """Few and small: a configuration goes with its task, unless it stopped before."""
+
+REPLICAS = Table(
+    "replicas",
+    METADATA,
+    Column("id", _KEY, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("seen_at", Double, nullable=False),
+)
+"""
+The processes that share the database, for as long as each renews its row by the database's clock.
+
+A row is a lease and its number the fencing token: who has none writes nothing.
+"""
+
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("ticket", _KEY, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("replica", BigInteger, ForeignKey("replicas.id", ondelete="CASCADE"), nullable=False),
+)
+"""Who has something alone, over all replicas: the lowest ticket of a name has it, the others wait."""
+
+HELD = Index("ix_holds_name", HOLDS.c.name, HOLDS.c.ticket)
+
+ERRANDS = Table(
+    "errands",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("task_id", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("begun_by", BigInteger),
+    Column("outcome", LargeBinary),
+)
+"""What replicas ask of the one that runs a task, and what came of it."""
+
+OF_PROCESSES = frozenset({REPLICAS.name, HOLDS.name, ERRANDS.name})
+"""What says nothing when the processes are gone: it is in no backup."""

@@ -24,6 +24,7 @@ from opencode_a2a_server.domain.ids import PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
 from opencode_a2a_server.domain.session import Binding, Ownership
 
+from .errors import Fenced
 from .storage import Batch, Registration, Row, Standing, Storage
 
 _log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Writer:
     _waiting: deque[_Group] = field(factory=deque, init=False)
     _number: int = field(default=0, init=False)
     _written: int = field(default=0, init=False)
+    _abandoned: int = field(default=0, init=False)
     _backlog: int = field(default=0, init=False)
     _closed: bool = field(default=False, init=False)
     _began: float = field(default=float("-inf"), init=False)
@@ -173,6 +175,22 @@ class Writer:
         group.batch.forgotten = before
         return group.number
 
+    def release(self, ticket: int) -> None:
+        """Have something given back that somebody had alone, not before what he put is written."""
+        self._gathering(0).batch.released.append(ticket)
+
+    def settle_errand(self, errand: str, outcome: bytes) -> None:
+        """Have it written what came of an errand, not before what it put is written."""
+        self._gathering(len(outcome)).batch.outcomes[errand] = outcome
+
+    def abandon(self) -> None:
+        """Drop what waits: it is another's to say. Who waits for it to be written is told so."""
+        self._abandoned = self._number
+        self._backlog -= sum(group.size for group in self._waiting)
+        self._waiting.clear()
+        self._progress.set()
+        self._progress.clear()
+
     def hurry(self) -> None:
         """Do not linger: somebody waits, or there is no room for more."""
         if self.pace.linger > _BRIEF:
@@ -199,6 +217,8 @@ class Writer:
 
     async def _reached(self, number: int) -> None:
         while self._written < number:
+            if number <= self._abandoned:
+                raise JournalUnavailable("another replica has taken over; try again in a moment")
             await self._progress.wait()
 
     # The job
@@ -207,10 +227,14 @@ class Writer:
         """Write until closed, then what is left."""
         while True:
             await self._work.wait()
-            if not self._waiting:
+            if self._waiting:
+                await self._pause()
+            elif self._closed:
                 return
-            await self._pause()
-            await self._write_next()
+            if self._waiting:
+                await self._write_next()
+            elif not self._closed:  # what waited was abandoned
+                self._work.clear()
 
     async def close(self, running: asyncio.Task[None]) -> None:
         """Take nothing more and see the job to its end; not for longer than patience."""
@@ -244,26 +268,35 @@ class Writer:
         if not self._waiting and not self._closed:
             self._work.clear()
             self._haste.clear()
-        await self._write(group)
-        self._settle(group)
+        if await self._write(group):
+            self._settle(group)
+        else:
+            self._backlog -= group.size
 
-    async def _write(self, group: _Group) -> None:
+    async def _write(self, group: _Group) -> bool:
+        """Write a group, however long it takes; False if it was abandoned."""
         pause = self.pace.retry
-        while True:
+        while group.number > self._abandoned:
             self._began = self.clock.monotonic()
             try:
                 await self.storage.write(group.batch)
             except JournalUnavailable as error:
                 self.trouble = str(error)
+            except Fenced as fenced:
+                _log.warning("%d updates are dropped: %s", len(group.batch.rows), fenced)
+                self._abandoned = max(self._abandoned, group.number)
+                break
             except Exception as error:  # noqa: BLE001 - whatever it is, the writer must outlive it
                 self.trouble = f"{type(error).__name__}: {error}"
                 _log.exception("the storage broke")
             else:
                 self.trouble = ""
-                return
+                return True
             _log.warning("the journal cannot write %d updates: %s", len(group.batch.rows), self.trouble)
             await self.clock.sleep(pause)
             pause = min(pause * 2, self.pace.retry_most)
+        self.trouble = ""
+        return False
 
     def _settle(self, group: _Group) -> None:
         self._written = group.number

@@ -23,6 +23,7 @@ from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.session import Ownership
 from opencode_a2a_server.domain.state import TaskState
 from tests.fakes import postgres
+from tests.fakes.clock import TurnedClock
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +86,7 @@ async def test_what_an_earlier_release_counted_is_counted_on(tmp_path: Path, rev
 
 async def test_postgresql_has_the_tables_this_release_knows_and_counts_by_itself() -> None:
     engine = create_async_engine(await postgres.emptied())
-    await (await PostgresStorage.open(engine.url, shard=7)).close()
+    await (await PostgresStorage.open(engine.url, TurnedClock())).close()
     async with engine.begin() as connection:
         differences = await connection.run_sync(
             lambda sync: compare_metadata(MigrationContext.configure(sync, opts={"compare_type": False}), METADATA)
@@ -104,7 +105,7 @@ async def test_postgresql_has_the_tables_this_release_knows_and_counts_by_itself
 async def test_of_two_who_open_a_new_database_at_once_one_makes_its_tables() -> None:
     postgres.server().psql("CREATE DATABASE at_once;")
 
-    opened = await asyncio.gather(*(PostgresStorage.open(postgres.url("at_once")) for _ in range(3)))
+    opened = await asyncio.gather(*(PostgresStorage.open(postgres.url("at_once"), TurnedClock()) for _ in range(3)))
 
     assert (await check_postgres(postgres.url("at_once"))).ready
     for storage in opened:
@@ -122,7 +123,7 @@ async def test_a_postgresql_database_of_a_newer_release_or_of_others_is_refused(
         await engine.dispose()
 
         with pytest.raises(SchemaUnknown, match="newer release" if name == "newer" else "another program"):
-            await PostgresStorage.open(postgres.url(name))
+            await PostgresStorage.open(postgres.url(name), TurnedClock())
 
 
 async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them(tmp_path: Path) -> None:

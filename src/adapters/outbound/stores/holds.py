@@ -1,0 +1,167 @@
+"""What only one at a time may have: within this process, and over all replicas that share a database."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
+
+from attrs import define, field, frozen
+
+from opencode_a2a_server.domain.errors import JournalUnavailable
+
+from .replica import RELEASED, Replica
+from .writer import Writer
+
+_LOOK_SECONDS: Final = 0.5
+"""From one look to the next whether it was our turn without anybody telling."""
+
+_IN_ORDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+"""Tickets of a name become visible in their order."""
+_DRAW: Final = "INSERT INTO holds (name, replica) VALUES ($1, $2) RETURNING ticket"
+_FIRST: Final = "SELECT min(ticket) FROM holds WHERE name = $1"
+_STANDS: Final = "SELECT min(ticket), bool_or(ticket = $2) FROM holds WHERE name = $1"
+
+
+@frozen(repr=False)
+class OwnHolds:
+    """The port `Holds` within one process: a lock by name which exists only while somebody holds it or waits for it."""
+
+    _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(factory=dict, init=False)
+
+    def alone(self, name: str) -> AbstractAsyncContextManager[None]:
+        """See `Holds.alone`."""
+        return _Alone(self._locks, name)
+
+    @asynccontextmanager
+    async def at_once(self, name: str) -> AsyncIterator[bool]:
+        """See `Holds.at_once`."""
+        if name in self._locks:
+            yield False
+            return
+        async with self.alone(name):
+            yield True
+
+
+@define(eq=False)
+class _Alone:
+    locks: dict[str, tuple[asyncio.Lock, list[None]]]
+    name: str
+
+    async def __aenter__(self) -> None:
+        lock, users = self.locks.setdefault(self.name, (asyncio.Lock(), []))
+        users.append(None)
+        try:
+            await lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self.locks[self.name][0].release()
+        self._leave()
+
+    def _leave(self) -> None:
+        users = self.locks[self.name][1]
+        users.pop()
+        if not users:
+            del self.locks[self.name]
+
+
+class Asked(Protocol):
+    """A database that can be asked."""
+
+    def asking(self) -> AbstractAsyncContextManager[Any]:
+        """Lend a connection, in a transaction."""
+        ...
+
+
+@define(eq=False, repr=False)
+class SharedHolds:
+    """
+    The port `Holds` over all replicas: who has drawn the lowest ticket of a name has it.
+
+    Within a process the lock comes first, so that one ticket of each name at most is drawn by each. The tickets of a
+    replica go with it. One is given back by the writer, behind all that was put before.
+    """
+
+    _storage: Asked
+    _writer: Writer
+    _replica: Replica
+    _own: OwnHolds = field(factory=OwnHolds, init=False)
+    _waiting: WeakValueDictionary[str, asyncio.Event] = field(factory=WeakValueDictionary, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._replica.listen(RELEASED, self._told)
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[None]:
+        """See `Holds.alone`."""
+        name = _short(name)
+        async with self._own.alone(name):
+            ticket, first = await self._draw(name)
+            try:
+                while not first:
+                    ticket, first = await self._wait(name, ticket)
+                yield
+            finally:
+                self._writer.release(ticket)
+
+    @asynccontextmanager
+    async def at_once(self, name: str) -> AsyncIterator[bool]:
+        """See `Holds.at_once`."""
+        name = _short(name)
+        async with self._own.at_once(name) as free:
+            if not free:
+                yield False
+                return
+            ticket, first = await self._draw(name)
+            try:
+                yield first
+            finally:
+                self._writer.release(ticket)
+
+    async def _draw(self, name: str) -> tuple[int, bool]:
+        """Draw a ticket, also if who draws it goes away; gives whether it is the first."""
+        drawing = asyncio.ensure_future(self._drawn(name))
+        try:
+            return await asyncio.shield(drawing)
+        except asyncio.CancelledError:
+            drawing.add_done_callback(self._give_back)
+            raise
+
+    async def _drawn(self, name: str) -> tuple[int, bool]:
+        token = self._replica.held()
+        async with self._storage.asking() as connection:
+            await connection.execute(_IN_ORDER, name)
+            ticket = await connection.fetchval(_DRAW, name, token)
+            return ticket, await connection.fetchval(_FIRST, name) == ticket
+
+    def _give_back(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
+        if not drawing.cancelled() and drawing.exception() is None:
+            self._writer.release(drawing.result()[0])
+
+    async def _wait(self, name: str, ticket: int) -> tuple[int, bool]:
+        """Wait until something may have changed; gives the ticket, another one if this one went with its replica."""
+        told = self._waiting.setdefault(name, asyncio.Event())
+        with suppress(TimeoutError):
+            await self._writer.clock.within(_LOOK_SECONDS, told.wait())
+        told.clear()
+        with suppress(JournalUnavailable):
+            async with self._storage.asking() as connection:
+                first, stands = await connection.fetchrow(_STANDS, name, ticket)
+            return (ticket, first == ticket) if stands else await self._draw(name)
+        return ticket, False
+
+    def _told(self, name: str) -> None:
+        for waiting, event in list(self._waiting.items()):
+            if name in ("", waiting):
+                event.set()
+
+
+def _short(name: str) -> str:
+    """Name it by what any database keeps and a notification has room for."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,201 @@
+"""
+One process among those that share a database.
+
+A replica is one life of one process: a row which it renews, and whose number is the fencing token. Whoever finds a row
+that is no longer renewed deletes it, and from then on nothing that its process still wants to write is written: each
+transaction looks for the row first, and locks it until it ends, so that a commit is seen by whoever deletes the row or
+does not happen. Who has lost the row so drops what it was doing, and begins anew under another number.
+
+One connection renews the row and listens. Notifications cost nothing when they get lost: all who depend on them look
+for themselves now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Final
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.errors import JournalUnavailable
+
+_log = logging.getLogger(__name__)
+
+CHANNEL: Final = "a2a"
+BEAT_SECONDS: Final = 1.0
+LEASE_SECONDS: Final = 5.0
+"""A row which was not renewed for so long may be deleted."""
+_ANSWER_SECONDS: Final = 3.0
+"""For the database to answer a beat, before the connection is taken for dead."""
+
+_NOW: Final = "extract(epoch FROM clock_timestamp())"
+_JOIN: Final = f"INSERT INTO replicas (name, seen_at) VALUES ($1, {_NOW}) RETURNING id"  # noqa: S608 - no value is in it
+_BEAT: Final = (
+    f"WITH own AS (UPDATE replicas SET seen_at = {_NOW} WHERE id = $1 RETURNING id) "  # noqa: S608 - no value is in it
+    "SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM replicas WHERE id <> $1)"
+)
+_BURY: Final = (
+    "DELETE FROM replicas WHERE id IN (SELECT id FROM replicas "  # noqa: S608 - no value is in it
+    f"WHERE id <> $1 AND seen_at < {_NOW} - {LEASE_SECONDS} FOR UPDATE SKIP LOCKED) RETURNING name"
+)
+_LEAVE: Final = "DELETE FROM replicas WHERE id = $1"
+TELL: Final = f"SELECT pg_notify('{CHANNEL}', $1)"
+
+UPDATES: Final = "u"
+"""With keys of tasks: there are updates."""
+CHANGED: Final = "r"
+"""A replica has come or gone."""
+RELEASED: Final = "h"
+"""With a name: nobody has it alone any more."""
+ASKED: Final = "a"
+"""With the number of a replica: something is asked of it."""
+SETTLED: Final = "o"
+"""With the id of an errand: it has its outcome."""
+
+Ear = Callable[[str], None]
+
+
+@define(eq=False, repr=False)
+class Replica:
+    """One process's place among the others; `run` is its job."""
+
+    name: str
+    _connect: Callable[[], Awaitable[Any]]
+    _reasons: Callable[[], AbstractContextManager[None]]
+    """Says in words of ours what the driver complains of."""
+    _clock: Clock
+    id: int = field(default=0, init=False)
+    """The token; 0 while there is none."""
+    others: bool = field(default=True, init=False)
+    """Whether anybody may listen."""
+    _line: Any = field(default=None, init=False)
+    _ears: defaultdict[str, list[Ear]] = field(factory=lambda: defaultdict(list), init=False)
+    _forgetting: list[Callable[[], None]] = field(factory=list, init=False)
+    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _steady_since: float = field(default=float("-inf"), init=False)
+    """Since when no beat has failed: who could not see the database must not judge who else could."""
+
+    # For the rest of this package
+
+    def listen(self, kind: str, ear: Ear) -> None:
+        """Have it called with what is told of a kind, and with nothing when some of it may have been missed."""
+        self._ears[kind].append(ear)
+
+    def when_lost(self, forget: Callable[[], None]) -> None:
+        """Have it called when what this process runs may be another's from now on."""
+        self._forgetting.append(forget)
+
+    def lose(self, token: int) -> None:
+        """Take note that there is no row of this number."""
+        if not token or token != self.id:
+            return
+        _log.error("replica %d was taken for dead: what it ran is left to the others", token)
+        self.id = 0
+        for forget in self._forgetting:
+            forget()
+        self._wake.set()
+
+    def held(self) -> int:
+        """
+        Give the token.
+
+        Raises:
+            JournalUnavailable: There is none at the moment.
+
+        """
+        if not self.id:
+            raise JournalUnavailable("this process was taken for dead and begins anew; try again in a moment")
+        return self.id
+
+    # Its life
+
+    async def join(self) -> None:
+        """Take a place; those which are no longer renewed are deleted."""
+        with self._reasons():
+            await self._listen()
+            self.id = await self._line.fetchval(_JOIN, self.name)
+            await self._bury()
+            await self._line.execute(TELL, CHANGED)
+        _log.info("this process is replica %d", self.id)
+
+    async def run(self) -> None:
+        """Keep the place, and take another if it is lost."""
+        while True:
+            with suppress(TimeoutError):
+                await self._clock.within(BEAT_SECONDS, self._wake.wait())
+            self._wake.clear()
+            try:
+                await self._clock.within(_ANSWER_SECONDS, self._beat())
+            except (JournalUnavailable, TimeoutError) as error:
+                _log.warning("the database does not hear that this process lives: %s", str(error) or "no answer")
+                self._steady_since = self._clock.monotonic()
+                self._hang_up()
+            except Exception:  # noqa: BLE001 - whatever it was, the next beat tries again
+                _log.exception("a heartbeat broke")
+                self._hang_up()
+
+    async def leave(self) -> None:
+        """Give up the place; whoever hears of it takes over at once what is left."""
+        token, self.id = self.id, 0
+        with suppress(JournalUnavailable, TimeoutError), self._reasons():
+            if token and self._line is not None and not self._line.is_closed():
+                await self._line.execute(_LEAVE, token)
+                await self._line.execute(TELL, CHANGED)
+        self._hang_up()
+
+    async def _beat(self) -> None:
+        if self._line is None or self._line.is_closed():
+            with self._reasons():
+                await self._listen()
+            self._missed()
+        if not self.id:
+            await self.join()
+        token = self.id
+        with self._reasons():
+            own, others = await self._line.fetchrow(_BEAT, token)
+            self.others = bool(others)
+            if own and self._clock.monotonic() - self._steady_since >= LEASE_SECONDS:
+                await self._bury()
+        if not own:
+            self.lose(token)
+
+    async def _bury(self) -> None:
+        gone = await self._line.fetch(_BURY, self.id)
+        if gone:
+            _log.warning("taken for dead: %s", ", ".join(name for (name,) in gone))
+            await self._line.execute(TELL, CHANGED)
+            self._tell(CHANGED, "")
+
+    async def _listen(self) -> None:
+        if self._line is None or self._line.is_closed():
+            self._line = await self._connect()
+            self._line.add_termination_listener(self._on_closed)
+            await self._line.add_listener(CHANNEL, self._on_told)
+
+    def _on_closed(self, line: Any) -> None:
+        if line is self._line:
+            self._wake.set()
+
+    def _on_told(self, _line: Any, _process: int, _channel: str, payload: str) -> None:
+        kind, _, rest = payload.partition(":")
+        if kind == CHANGED:
+            self._wake.set()
+        self._tell(kind, rest)
+
+    def _tell(self, kind: str, rest: str) -> None:
+        for ear in self._ears[kind]:
+            ear(rest)
+
+    def _missed(self) -> None:
+        for kind in tuple(self._ears):
+            self._tell(kind, "")
+
+    def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.terminate()

@@ -1,0 +1,36 @@
+"""The processes that share the store, as one of them sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from opencode_a2a_server.domain.ids import TaskId
+
+
+class Replicas(Protocol):
+    """
+    Who runs which task. Each is run by one replica: the one that began it, until that one is gone.
+
+    A store that no other process uses has one replica, which runs everything.
+    """
+
+    async def inherit(self) -> Sequence[TaskId]:
+        """
+        Take over the tasks that nobody runs any more and that are not done with, oldest first; each is given once.
+
+        Such a task has not ended, or somebody is still to be told of it or waits to hear of it.
+
+        Raises:
+            JournalUnavailable: The store cannot be used; what was taken over is given by the next call.
+
+        """
+        ...
+
+    async def changed(self) -> None:
+        """Wait until there may be something to take over."""
+        ...
+
+    def when_lost(self, forget: Callable[[], None]) -> None:
+        """Have it called when others have taken this replica for dead: from then on they run what it ran."""
+        ...

@@ -1,0 +1,61 @@
+"""Take over what other replicas leave, as long as the service lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Self
+
+from attrs import define, field
+
+from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.replicas import Replicas
+from opencode_a2a_server.app.usecases.recover import Recover
+from opencode_a2a_server.app.usecases.run_turns import RunTurns
+from opencode_a2a_server.domain.errors import JournalUnavailable
+
+_log = logging.getLogger(__name__)
+
+_RETRY = 1.0
+
+
+@define(eq=False)
+class TakeOver:
+    """
+    Look after what is left whenever a replica goes; a context manager while which it does.
+
+    When this replica itself is taken for dead its turns are let go of: they are run by others, or taken up again here
+    under a new number.
+    """
+
+    replicas: Replicas
+    recover: Recover
+    turns: RunTurns
+    clock: Clock
+    _job: asyncio.Task[None] = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        self.replicas.when_lost(self._let_go)
+        self._job = asyncio.get_running_loop().create_task(self._run(), name="take over")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._job.cancel()
+        await asyncio.gather(self._job, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self.replicas.changed()
+            try:
+                if taken := await self.recover():
+                    _log.info("%d tasks of a replica that is gone are taken up", taken)
+            except JournalUnavailable as error:
+                _log.warning("what other replicas left cannot be taken up yet: %s", error)
+                await self.clock.sleep(_RETRY)
+            except Exception:  # noqa: BLE001 - whatever it was, the next look tries again
+                _log.exception("taking over broke")
+                await self.clock.sleep(_RETRY)
+
+    def _let_go(self) -> None:
+        self.recover.let_go()
+        self.turns.let_go()
