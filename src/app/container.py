@@ -605,6 +605,7 @@ class Application:
                 return
             if self.signals:  # the process is ours
                 server.on_term(self.drain)
+                server.on_hup(self._container.credentials().reload)
                 server.settle_memory()
             await send({"type": "lifespan.startup.complete"})
             await receive()

@@ -97,6 +97,25 @@ def settle_memory() -> None:
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
+def on_hup(reload: Callable[[], Awaitable[None]]) -> None:
+    """On SIGHUP read again what can be read again. Granian sends its worker none, so it must go to the worker."""
+    loop = asyncio.get_running_loop()
+    reloading: set[asyncio.Task[None]] = set()
+
+    async def guarded() -> None:
+        try:
+            await reload()
+        except Exception:  # noqa: BLE001 - whatever it was, the service goes on as it is
+            _log.exception("reading again broke")
+
+    def begin() -> None:
+        job = loop.create_task(guarded(), name="reload")
+        reloading.add(job)
+        job.add_done_callback(reloading.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
+
+
 def on_term(drain: Callable[[], Awaitable[None]]) -> None:
     """
     On SIGTERM drain first, then let the server end.

@@ -19,6 +19,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": ".serve:check",
     "interrupts": ".interrupts:interrupts",
     "db": ".db:db",
+    "config": ".config:config",
+    "audit": ".audit:audit",
 }
 """Where each command is, in the order in which help lists them."""
 

@@ -80,6 +80,7 @@ class InterruptSettings:
     )
     audit: str | None = setting(
         "A2A_AUDIT_FILE",
-        "File that who answered what is appended to, a JSON object a line. Default: the log, by the logger `audit`.",
+        "File that who did what is appended to, a JSON object a line, each with the hash of the one before; see "
+        "`opencode-a2a-server audit verify`. Default: the log, by the logger `audit`.",
         None,
     )
