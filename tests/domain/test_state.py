@@ -19,7 +19,7 @@ def test_the_table_knows_every_state() -> None:
     assert set(TRANSITIONS) == set(TaskState)
 
 
-@pytest.mark.parametrize("old", list(TERMINAL))
+@pytest.mark.parametrize("old", [state for state in TaskState if state.terminal])
 @pytest.mark.parametrize("new", list(TaskState))
 def test_nothing_follows_a_terminal_state(old: TaskState, new: TaskState) -> None:
     with pytest.raises(IllegalTransition, match=f"{old.value} cannot become {new.value}"):

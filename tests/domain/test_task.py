@@ -17,7 +17,7 @@ from opencode_a2a_server.domain.ids import (
 from opencode_a2a_server.domain.interrupt import Permission
 from opencode_a2a_server.domain.message import DataPart, Message, Role, TextPart
 from opencode_a2a_server.domain.session import Directory, Session
-from opencode_a2a_server.domain.state import TERMINAL, TaskState
+from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import (
     ArtifactTold,
@@ -162,7 +162,7 @@ def test_the_client_may_say_more_and_want_it_canceled() -> None:
     assert task.state is TaskState.WORKING
 
 
-@pytest.mark.parametrize("state", list(TERMINAL))
+@pytest.mark.parametrize("state", [state for state in TaskState if state.terminal])
 @pytest.mark.parametrize(
     "update",
     [
