@@ -57,6 +57,7 @@ from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
+from opencode_a2a_server.adapters.outbound.systemd.notify import Supervisor
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.offers import Offers, offers_of
@@ -608,6 +609,8 @@ class Application:
                 server.on_hup(self._container.credentials().reload)
                 server.settle_memory()
             await send({"type": "lifespan.startup.complete"})
+            if self.signals:
+                await stack.enter_async_context(Supervisor.of(self.settings.environment).told())
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 

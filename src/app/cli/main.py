@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "interrupts": ".interrupts:interrupts",
     "db": ".db:db",
     "config": ".config:config",
+    "deploy": ".deploy:deploy",
     "audit": ".audit:audit",
 }
 """Where each command is, in the order in which help lists them."""

@@ -75,7 +75,7 @@ def _load_group(group: type[Any], environment: Mapping[str, str], problems: list
     for setting in attrs.fields(attrs.resolve_types(group)):
         for name in setting.metadata["names"]:
             try:
-                text = _text(name, environment)
+                text = read_text(name, environment)
                 if text is not None:
                     given[setting.name] = _read(text, setting, name)
                     break
@@ -85,7 +85,7 @@ def _load_group(group: type[Any], environment: Mapping[str, str], problems: list
     return group(**given)
 
 
-def _text(name: str, environment: Mapping[str, str]) -> str | None:
+def read_text(name: str, environment: Mapping[str, str]) -> str | None:
     """Give the value of a variable or of the file it names; empty is not given."""
     path = environment.get(name + _FILE)
     if path:

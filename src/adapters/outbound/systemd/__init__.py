@@ -1,0 +1,1 @@
+"""systemd: the supervisor of a service, and how instances are deployed under it."""
