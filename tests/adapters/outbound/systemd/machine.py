@@ -30,8 +30,6 @@ class Commands:
         self.environments.append(environment or {})
         if any(words in line for words in self.failing):
             raise HostFault(f"{line}: exit status 1: no")
-        if "npm" in line:
-            _bring(Path(command[command.index("--prefix") + 1]))
         return "1.2.3\n"
 
     def of(self, program: str) -> list[str]:
@@ -73,7 +71,7 @@ class Machine:
 
     @property
     def releases(self) -> Releases:
-        return Releases(self.layout, self.commands, self.sources)
+        return Releases(self.layout, self.commands, self.sources, self.fetch)
 
     @property
     def host(self) -> SystemdHost:
@@ -92,6 +90,11 @@ class Machine:
     def ask(self, instance: Instance, token: str, password: str) -> str:
         self.asked.append((token, password))
         return self.answers.pop(0) if self.answers else ""
+
+    def fetch(self, cache: Path, version: str) -> Path:
+        self.commands(["npm", f"opencode-ai@{version}"])
+        (cache / "opencode").write_text(f"opencode {version}")
+        return cache / "opencode"
 
     def sleep(self, seconds: float) -> None:
         self.slept += seconds
@@ -114,14 +117,3 @@ class Machine:
                 **told,
             }
         )
-
-
-def _bring(prefix: Path) -> None:
-    """Do as npm does: two binaries, of which the first runs."""
-    package = prefix / "node_modules" / "opencode-ai"
-    package.mkdir(parents=True)
-    (package / "package.json").write_text('{"optionalDependencies": {"oc-x64-baseline": "1", "oc-x64": "1"}}')
-    for name in ("oc-x64", "oc-x64-baseline"):
-        binary = prefix / "node_modules" / name / "bin" / "opencode"
-        binary.parent.mkdir(parents=True)
-        binary.write_text(name)
