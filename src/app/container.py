@@ -58,7 +58,7 @@ from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
 from opencode_a2a_server.adapters.outbound.systemd.notify import Supervisor
-from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Surroundings
+from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Readiness, Surroundings
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.offers import Offers, offers_of
 from opencode_a2a_server.app.ports.paths import Paths
@@ -647,22 +647,36 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
     server.run(listener, load)
 
 
+async def probe(settings: Settings) -> Readiness:
+    """Look whether the runtime can be worked with."""
+    surroundings = Surroundings(SystemClock(), RandomIds(), settings.environment)
+    async with _find_runtime(settings)(surroundings) as agent:
+        return await agent.probe()
+
+
 async def check(settings: Settings) -> list[str]:
     """Look at the store and the runtime without serving; gives what is wrong, with the remedy."""
     problems = list(problems_of(settings))
     _terms(settings.interrupts)
-    async with AsyncExitStack() as stack:
-        clock, ids = SystemClock(), RandomIds()
-        agent = await stack.enter_async_context(_find_runtime(settings)(Surroundings(clock, ids, settings.environment)))
-        readiness = await agent.probe()
-        if not readiness.ready:
-            problems.append(readiness.remedy)
-        try:
-            if settings.database_url is not None:
-                await Care(settings.database_url, clock).look()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            problems.append(f"store: {error}")
+    readiness = await probe(settings)
+    if not readiness.ready:
+        problems.append(readiness.remedy)
+    try:
+        if settings.database_url is not None:
+            await Care(settings.database_url, SystemClock()).look()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        problems.append(f"store: {error}")
     return problems
 
 
-__all__ = ["VERSION", "Application", "Container", "assemble", "check", "missing_extras", "problems_of", "serve"]
+__all__ = [
+    "VERSION",
+    "Application",
+    "Container",
+    "assemble",
+    "check",
+    "missing_extras",
+    "probe",
+    "problems_of",
+    "serve",
+]

@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "serve": ".serve:serve",
     "up": ".up:up",
     "check": ".serve:check",
+    "doctor": ".doctor:doctor",
     "interrupts": ".interrupts:interrupts",
     "db": ".db:db",
     "config": ".config:config",

@@ -141,6 +141,9 @@ def token_for(environment: Mapping[str, str], port: int) -> Iterator[Bearer]:
     if named := environment.get("A2A_BEARER_TOKEN_FILE"):
         yield Bearer(f"$(cat {shlex.quote(named)})", f"in {named}", {})
         return
+    if environment.get("A2A_CREDENTIALS_FILE") or environment.get("A2A_STATIC_AUTH_CREDENTIALS"):
+        yield Bearer("$TOKEN", "any of your credentials; give it as TOKEN", {})
+        return
     home = environment.get("XDG_STATE_HOME")
     folder = (Path(home) if home else Path.home() / ".local" / "state") / "opencode-a2a-server"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
