@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "up": ".up:up",
     "check": ".serve:check",
     "doctor": ".doctor:doctor",
+    "call": ".call:call",
     "interrupts": ".interrupts:interrupts",
     "db": ".db:db",
     "config": ".config:config",

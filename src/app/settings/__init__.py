@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .access import AuthSettings, LimitSettings, MethodSettings, SigningSettings
 from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
+from .calling import ClientSettings
 from .network import GrpcSettings, HttpSettings, ServerSettings
 from .reading import WITHOUT_EFFECT, every_setting, load_settings
 from .store import StoreBackend, StoreSettings
@@ -21,6 +22,7 @@ __all__ = [
     "WITHOUT_EFFECT",
     "AuthSettings",
     "CardSettings",
+    "ClientSettings",
     "GrpcSettings",
     "HttpSettings",
     "InterruptSettings",

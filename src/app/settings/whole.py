@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from .access import AuthSettings, LimitSettings, MethodSettings, SigningSettings
 from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
+from .calling import ClientSettings
 from .network import GrpcSettings, HttpSettings, ServerSettings
 from .store import StoreBackend, StoreSettings
 from .telling import CardSettings, LogSettings, PushSettings
@@ -35,6 +36,7 @@ class Settings:
     methods: MethodSettings = field(factory=MethodSettings)
     push: PushSettings = field(factory=PushSettings)
     signing: SigningSettings = field(factory=SigningSettings)
+    client: ClientSettings = field(factory=ClientSettings)
     log: LogSettings = field(factory=LogSettings)
     runtime: RuntimeSettings = field(factory=RuntimeSettings)
     environment: Mapping[str, str] = field(factory=dict, repr=False)
