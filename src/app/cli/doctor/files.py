@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from opencode_a2a_server.adapters.outbound.stores.care import Care
 from opencode_a2a_server.adapters.outbound.stores.errors import StoreUnusable
+from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.settings import Secret, Settings, every_setting
 from opencode_a2a_server.domain.errors import JournalUnavailable
 
@@ -95,7 +96,7 @@ async def store(settings: Settings) -> Sequence[Finding]:
         remedy = "leave A2A_TASK_STORE_BACKEND out to keep them in a file"
         return [warn("store", "tasks are in memory only: a restart loses them", remedy)]
     try:
-        schema = await Care(settings.database_url).look()
+        schema = await Care(settings.database_url, SystemClock()).look()
     except StoreUnusable as error:
         return [fail("store", str(error), "see docs/how-to/store.md")]
     except JournalUnavailable as error:
@@ -133,6 +134,6 @@ def _database(settings: Settings) -> Path | None:
     if settings.database_url is None:
         return None
     try:
-        return Care(settings.database_url).path
+        return Care(settings.database_url, SystemClock()).path
     except StoreUnusable:
         return None
