@@ -63,19 +63,21 @@ from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.offers import Offers, offers_of
 from opencode_a2a_server.app.ports.paths import Paths
 from opencode_a2a_server.app.settings import InterruptSettings, Settings, SettingsError
-from opencode_a2a_server.app.usecases.accept_message import AcceptMessage
-from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
+from opencode_a2a_server.app.usecases.anywhere import (
+    AcceptAnywhere,
+    AnswerAnywhere,
+    CancelAnywhere,
+    NotifyAnywhere,
+    NotifyNoMoreAnywhere,
+)
 from opencode_a2a_server.app.usecases.audit_access import AuditAccess
 from opencode_a2a_server.app.usecases.bind_session import BindSession
-from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, ReachSession
-from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
-from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
 from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
@@ -89,6 +91,7 @@ from opencode_a2a_server.app.usecases.read_files import ReadFiles
 from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.retain import Retain
+from opencode_a2a_server.app.usecases.run_errands import RunErrands
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
@@ -177,6 +180,7 @@ class Container(containers.DeclarativeContainer):
     journal: providers.Dependency[Any] = providers.Dependency()
     holds: providers.Dependency[Any] = providers.Dependency()
     replicas: providers.Dependency[Any] = providers.Dependency()
+    errands: providers.Dependency[Any] = providers.Dependency()
     interrupts: providers.Dependency[Any] = providers.Dependency()
     bindings: providers.Dependency[Any] = providers.Dependency()
     owners: providers.Dependency[Any] = providers.Dependency()
@@ -225,7 +229,8 @@ class Container(containers.DeclarativeContainer):
         patch_most=settings.provided.turn.changes_bytes,
     )
     answer = providers.Singleton(
-        AnswerInterrupt,
+        AnswerAnywhere,
+        errands=errands,
         journal=journal,
         interrupts=interrupts,
         turns=turns,
@@ -235,7 +240,8 @@ class Container(containers.DeclarativeContainer):
         tombstones=settings.provided.interrupts.tombstone,
     )
     accept = providers.Singleton(
-        AcceptMessage,
+        AcceptAnywhere,
+        errands=errands,
         agent=agent,
         journal=journal,
         turns=turns,
@@ -248,7 +254,6 @@ class Container(containers.DeclarativeContainer):
     )
     subscribe = providers.Singleton(Subscribe, journal=journal)
     recover = providers.Singleton(Recover, journal=journal, turns=turns, replicas=replicas)
-    take_over = providers.Singleton(TakeOver, replicas=replicas, recover=recover, turns=turns, clock=clock)
     watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
     drain = providers.Singleton(Drain)
 
@@ -268,7 +273,8 @@ class Container(containers.DeclarativeContainer):
         ),
     )
     create_push_config = providers.Singleton(
-        CreatePushConfig,
+        NotifyAnywhere,
+        errands=errands,
         journal=journal,
         configs=push_configs,
         notifier=notifier,
@@ -277,12 +283,40 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         most=settings.provided.push.most,
     )
+    take_over = providers.Singleton(
+        TakeOver,
+        replicas=replicas,
+        recover=recover,
+        turns=turns,
+        deliver=providers.Callable(
+            lambda wanted, deliver: deliver if wanted else None, settings.provided.push.enabled, deliver
+        ),
+        clock=clock,
+    )
+    cancel = providers.Singleton(CancelAnywhere, errands=errands, journal=journal, turns=turns)
+    delete_push_config = providers.Singleton(
+        NotifyNoMoreAnywhere, errands=errands, journal=journal, configs=push_configs, deliver=deliver
+    )
+    run_errands = providers.Singleton(
+        RunErrands,
+        errands=errands,
+        replicas=replicas,
+        journal=journal,
+        accept=accept,
+        answer=answer,
+        cancel=cancel,
+        notify=create_push_config,
+        notify_no_more=delete_push_config,
+        clock=clock,
+    )
     push = providers.Singleton(
         PushServices,
         create=create_push_config,
         get=providers.Singleton(GetPushConfig, journal=journal, configs=push_configs),
         list=providers.Singleton(ListPushConfigs, journal=journal, configs=push_configs),
-        delete=providers.Singleton(DeletePushConfig, journal=journal, configs=push_configs, deliver=deliver),
+        delete=providers.Singleton(
+            NotifyNoMoreAnywhere, errands=errands, journal=journal, configs=push_configs, deliver=deliver
+        ),
     )
     offers = providers.Singleton(offers_of, agent)
     choose = providers.Singleton(ChooseDirectory, check=places)
@@ -348,7 +382,7 @@ class Container(containers.DeclarativeContainer):
         ),
         get_task=providers.Singleton(GetTask, journal=journal),
         list_tasks=providers.Singleton(ListTasks, journal=journal),
-        cancel_task=providers.Singleton(CancelTask, journal=journal, turns=turns),
+        cancel_task=cancel,
         subscribe=subscribe,
         methods=methods,
         record=providers.Singleton(AuditAccess, audit=audit, clock=clock),
@@ -429,6 +463,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         container.interrupts.override(providers.Object(stores.interrupts))
         container.holds.override(providers.Object(stores.holds))
         container.replicas.override(providers.Object(stores.replicas))
+        container.errands.override(providers.Object(stores.errands))
         audit = await stack.enter_async_context(open_audit(settings.interrupts.audit))
         container.audit.override(providers.Object(audit))
         credentials = await stack.enter_async_context(_credentials(settings, container.clock(), audit))
@@ -455,6 +490,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
         await stack.enter_async_context(container.take_over())
+        await stack.enter_async_context(container.run_errands())
         if settings.grpc_address:
             await _listen_to_grpc(stack, container, settings)
         yield container

@@ -83,8 +83,7 @@ class DeliverUpdates:
     async def __aenter__(self) -> Self:
         if stopped := await self.configs.stopped():
             _log.warning("%d push notification configurations have stopped, their updates wait", len(stopped))
-        for outbox in await self.configs.live():
-            self.take(outbox)
+        await self.take_up()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -97,6 +96,24 @@ class DeliverUpdates:
     def active(self) -> int:
         """How many configurations are told something, or will be."""
         return len(self._jobs)
+
+    async def take_up(self) -> None:
+        """
+        Begin to deliver to all who are to be told of this replica's tasks and are not yet.
+
+        Raises:
+            JournalUnavailable: The store cannot be read.
+
+        """
+        for outbox in await self.configs.live():
+            if (outbox.config.task_id, outbox.config.id) not in self._jobs:
+                self.take(outbox)
+
+    def let_go(self) -> None:
+        """Deliver nothing more: another replica does."""
+        for job in list(self._jobs.values()):
+            job.cancel()
+        self._jobs.clear()
 
     def take(self, outbox: Outbox) -> None:
         """Begin to deliver, in place of another of the same id."""

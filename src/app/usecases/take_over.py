@@ -10,6 +10,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.replicas import Replicas
+from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.errors import JournalUnavailable
@@ -31,10 +32,14 @@ class TakeOver:
     replicas: Replicas
     recover: Recover
     turns: RunTurns
+    deliver: DeliverUpdates | None
+    """Who delivers push notifications, if anybody does."""
     clock: Clock
     _job: asyncio.Task[None] = field(init=False)
 
     async def __aenter__(self) -> Self:
+        if self.deliver is not None:
+            await self.deliver.take_up()  # of what was recovered
         self.replicas.when_lost(self._let_go)
         self._job = asyncio.get_running_loop().create_task(self._run(), name="take over")
         return self
@@ -49,6 +54,8 @@ class TakeOver:
             try:
                 if taken := await self.recover():
                     _log.info("%d tasks of a replica that is gone are taken up", taken)
+                if self.deliver is not None:
+                    await self.deliver.take_up()
             except JournalUnavailable as error:
                 _log.warning("what other replicas left cannot be taken up yet: %s", error)
                 await self.clock.sleep(_RETRY)
@@ -59,3 +66,5 @@ class TakeOver:
     def _let_go(self) -> None:
         self.recover.let_go()
         self.turns.let_go()
+        if self.deliver is not None:
+            self.deliver.let_go()

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
+from opencode_a2a_server.app.ports.errands import Cancel, Errand, Give, Notify, NotifyNoMore, Say
 from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, JournalUnavailable
 from opencode_a2a_server.domain.events import Failure
 from opencode_a2a_server.domain.ids import ArtifactId
@@ -38,6 +39,7 @@ from opencode_a2a_server.domain.interrupt import (
     Verdict,
 )
 from opencode_a2a_server.domain.message import DataPart, Message, Part, RawPart, Role, TextPart, UrlPart
+from opencode_a2a_server.domain.push import PushConfig, Words
 from opencode_a2a_server.domain.session import ModelChoice, Session, Wishes
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Artifact, Settled, Status, Task
@@ -125,6 +127,14 @@ _TASK = record(
     given=ById(_GIVEN, key="request"),
     resolved=ById(_SETTLED, key="request"),
     accepts=Each(_PLAIN),
+)
+
+_ERRAND = tagged(
+    say=record(Say, message=_MESSAGE),
+    give=record(Give, answer=_ANSWER, channel=_CHANNEL),
+    cancel=record(Cancel),
+    notify=record(Notify, config=record(PushConfig, words=Choice(Words))),
+    notify_no_more=record(NotifyNoMore),
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -224,6 +234,27 @@ def load_task(body: bytes) -> Task:
     except _UNREADABLE as error:
         raise JournalUnavailable(f"a task in the journal cannot be read: {error!r}") from error
     return task
+
+
+def dump_errand(errand: Errand) -> bytes:
+    """Give an errand, for another replica."""
+    return _dump([VERSION, _ERRAND.dump(errand)])
+
+
+def load_errand(body: bytes) -> Errand:
+    """
+    Read an errand.
+
+    Raises:
+        JournalUnavailable: The body was not written by this release or one before it.
+
+    """
+    try:
+        _, content = _versioned(body)
+        errand: Errand = _ERRAND.load(content)
+    except _UNREADABLE as error:
+        raise JournalUnavailable(f"what another replica wants cannot be read: {error!r}") from error
+    return errand
 
 
 def check_text(*texts: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.errands import Errands
 from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal
@@ -23,6 +24,7 @@ from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.ports.retention import Retention
 
 from .bindings import SharedBindings, StoredBindings
+from .errands import NoErrands, SharedErrands
 from .errors import StoreUnusable
 from .following import Following
 from .holds import OwnHolds, SharedHolds
@@ -55,6 +57,7 @@ class Stores:
     retention: Retention
     holds: Holds
     replicas: Replicas
+    errands: Errands
 
 
 @asynccontextmanager
@@ -105,6 +108,7 @@ async def _open_own(url: str | None, clock: Clock, pace: Pace) -> AsyncIterator[
                 storage,
                 OwnHolds(),
                 OneReplica(journal),
+                NoErrands(),
             )
 
 
@@ -123,6 +127,7 @@ async def _open_shared(url: URL, clock: Clock, pace: Pace) -> AsyncIterator[Stor
                 storage,
                 SharedHolds(storage, writer, replica),
                 SharedReplicas(storage, journal, replica, clock),
+                SharedErrands(storage, writer, replica),
             )
 
 

@@ -25,6 +25,7 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import Seq, TaskId
+from opencode_a2a_server.domain.push import Outbox
 
 from . import statements
 from .changes import changes
@@ -70,6 +71,10 @@ _INHERIT = (
 _LAST = (
     f"SELECT key, (SELECT place FROM updates WHERE place > key << {SEQ_BITS} AND place < (key + 1) << {SEQ_BITS} "  # noqa: S608
     "ORDER BY place DESC LIMIT 1) FROM unnest($1::bigint[]) AS key"
+)
+_OWN_PUSHED = (
+    "SELECT task_id FROM push_configs JOIN tasks ON tasks.id = push_configs.task_id "
+    "WHERE stopped = '' AND tasks.owner = $1"
 )
 _RELEASE = "DELETE FROM holds WHERE ticket = ANY($1::bigint[]) RETURNING name"
 _SETTLE = "UPDATE errands SET outcome = $2 WHERE id = $1 AND outcome IS NULL"
@@ -162,6 +167,16 @@ class PostgresStorage(SqlReads):
             taken = sorted(await pen.fetch(_INHERIT, token))
         return [TaskId(task_id) for _, _, task_id in taken]
 
+    async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
+        """Give all which have stopped; of those which have not, those of tasks that this replica runs."""
+        found = await super().outboxes(stopped=stopped)
+        if stopped or not found:
+            return found
+        async with self._reading() as link:
+            rows = await link.connection.fetch(_OWN_PUSHED, self.replica.id)
+        own = {task_id for (task_id,) in rows}
+        return [outbox for outbox in found if outbox.config.task_id in own]
+
     async def last(self, keys: Collection[int]) -> Mapping[int, Seq]:
         """Give the last update of tasks, by their keys."""
         async with self._reading() as link:
@@ -178,6 +193,12 @@ class PostgresStorage(SqlReads):
         """Ask for the size of our tables and indexes; what was freed in them counts until PostgreSQL has reused it."""
         async with self._reading() as link:
             return int(await link.connection.fetchval(_USED))
+
+    @asynccontextmanager
+    async def fenced(self) -> AsyncIterator[Any]:
+        """Lend a connection of the driver's own, in a transaction of a replica that is not taken for dead."""
+        async with self._transaction(self.replica.held()) as pen:
+            yield pen
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Any]:
