@@ -147,6 +147,25 @@ def _methods(  # noqa: PLR0913 - what the use cases are made of, each by its nam
     )
 
 
+def _unshared(settings: Settings) -> Iterator[str]:
+    """Say why several processes cannot serve together."""
+    if settings.server.workers == 1:
+        return
+    if settings.database_url is None:
+        yield (
+            f"A2A_WORKERS: {settings.server.workers} processes cannot share a store in memory; serve with one, or give "
+            "them a PostgreSQL by A2A_TASK_STORE_DATABASE_URL"
+        )
+    elif not settings.on_postgres:
+        yield (
+            f"A2A_WORKERS: {settings.server.workers} processes cannot share a SQLite file: only one at a time may write "
+            "a task, and they could not agree on which; serve with one, or give them a PostgreSQL by "
+            "A2A_TASK_STORE_DATABASE_URL"
+        )
+    if settings.runtime.runtime == "scripted":
+        yield "A2A_WORKERS: the scripted runtime lives in its process, which others cannot reach; serve with one"
+
+
 def _signing_keys(settings: Settings) -> SigningKeys | None:
     return SigningKeys.read(settings.signing.key) if settings.signing.key else None
 
@@ -513,6 +532,7 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         authenticate=container.authenticate(),
         drain=container.drain(),
         body_limit=settings.server.max_body,
+        shared=settings.server.workers > 1,
     )
     try:
         await stack.enter_async_context(server)
@@ -576,6 +596,7 @@ def problems_of(settings: Settings) -> Iterator[str]:
             nearest = difflib.get_close_matches(uri, known, 1, 0)
             yield f"A2A_REQUIRED_EXTENSIONS: there is no extension {uri}; did you mean {nearest[0]}?"
     yield from missing_extras(settings)
+    yield from _unshared(settings)
     try:
         _signing_keys(settings)
     except KeyUnusable as unusable:
@@ -678,7 +699,10 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
         return Application(settings, signals=True)
 
     listener = server.Listener(
-        settings.server.host, settings.server.port, patience=settings.server.drain + _EXIT_SECONDS
+        settings.server.host,
+        settings.server.port,
+        patience=settings.server.drain + _EXIT_SECONDS,
+        workers=settings.server.workers,
     )
     server.run(listener, load)
 

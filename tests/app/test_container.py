@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from opencode_a2a_server.app.container import assemble, check
+from opencode_a2a_server.app.container import assemble, check, problems_of
 from opencode_a2a_server.app.settings import SettingsError, load_settings
 
 pytestmark = pytest.mark.anyio
@@ -63,3 +63,27 @@ async def test_a_key_that_cannot_sign_stops_the_start_and_is_told_by_the_check()
             pass
 
     assert [problem for problem in await check(settings) if "A2A_SIGNING_KEY" in problem]
+
+
+@pytest.mark.parametrize(
+    ("store", "complaint"),
+    [
+        ({"A2A_TASK_STORE_BACKEND": "memory"}, "A2A_WORKERS: 2 processes cannot share a store in memory"),
+        ({"A2A_TASK_STORE_DATABASE_URL": "sqlite+aiosqlite:///t.db"}, "A2A_WORKERS: 2 processes cannot share a SQLite"),
+    ],
+)
+def test_several_workers_are_refused_where_they_cannot_share_the_store(store: dict[str, str], complaint: str) -> None:
+    settings = load_settings({"A2A_BEARER_TOKEN": "secret", "A2A_WORKERS": "2"} | store)
+
+    (problem,) = problems_of(settings)
+
+    assert problem.startswith(complaint)
+    assert "A2A_TASK_STORE_DATABASE_URL" in problem
+
+
+def test_several_workers_may_share_a_postgresql_but_no_runtime_that_lives_in_each() -> None:
+    shared = {"A2A_BEARER_TOKEN": "secret", "A2A_WORKERS": "2", "A2A_TASK_STORE_DATABASE_URL": "postgresql://h/tasks"}
+
+    assert list(problems_of(load_settings(shared))) == []
+    (problem,) = problems_of(load_settings(shared | {"A2A_RUNTIME": "scripted"}))
+    assert problem.startswith("A2A_WORKERS: the scripted runtime lives in its process")

@@ -1,5 +1,5 @@
 """
-Granian, the server: one worker process, the application given by object.
+Granian, the server: worker processes, one by default, the application given by object.
 
 Never by import string: Granian would put the working directory, which is the user's project, first on `sys.path`, and
 code from there would run in our worker.
@@ -42,6 +42,7 @@ class Listener:
     port: int
     patience: float
     """Seconds from SIGTERM to SIGKILL; must exceed what draining takes."""
+    workers: int = 1
 
 
 def run(listener: Listener, load: Callable[[], Asgi]) -> None:
@@ -61,6 +62,8 @@ def run(listener: Listener, load: Callable[[], Asgi]) -> None:
         websockets=False,
         log_enabled=True,
         log_level=LogLevels.warning,
+        workers=listener.workers,
+        respawn_failed_workers=listener.workers > 1,  # the others serve meanwhile; one that is alone ends the service
         workers_kill_timeout=max(1, round(listener.patience)),
     )
     server.serve(target_loader=_Loader(load), wrap_loader=False)

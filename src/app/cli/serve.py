@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
+from attrs import evolve
 
 from .exits import FAILED, USAGE, leave
 
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-def serve() -> None:
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes that serve, more than one on PostgreSQL. Default: A2A_WORKERS."
+)
+def serve(workers: int | None) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = load()  # first: what is wrong with them is told at once
+    if workers is not None:
+        settings = evolve(settings, server=evolve(settings.server, workers=workers))
 
     from opencode_a2a_server.app.container import problems_of
     from opencode_a2a_server.app.container import serve as serve_service

@@ -39,7 +39,7 @@ class PushConfigs(Protocol):
         ...
 
     async def live(self) -> Sequence[Outbox]:
-        """Give those which have not stopped, of the tasks that this replica runs, oldest first."""
+        """Give those which have not stopped, none of tasks that other replicas run, oldest first."""
         ...
 
     async def stopped(self) -> Sequence[Outbox]:

@@ -43,9 +43,16 @@ class ServerSettings:
         "Whether protocol 0.3 is served beside 1.0, on the same port and the same tasks.",
         default=True,
     )
+    workers: int = setting(
+        "A2A_WORKERS",
+        "Processes that serve on this port, as replicas of each other. More than one needs PostgreSQL. "
+        "`serve --workers` takes precedence.",
+        1,
+        check=positive,
+    )
     drain: float = setting(
         "A2A_DRAIN_SECONDS",
-        "After SIGTERM, time for running turns to end. What is left is taken up by the next start.",
+        "After SIGTERM, time for running turns to end. What is left is taken up by another replica, or by the next start.",
         10.0,
         check=positive,
     )

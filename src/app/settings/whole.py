@@ -60,6 +60,11 @@ class Settings:
         return joined(host, self.grpc.port) if host else self.grpc_address
 
     @property
+    def on_postgres(self) -> bool:
+        """Whether the store is a database that several processes may share."""
+        return (self.database_url or "").startswith(("postgres:", "postgresql:", "postgresql+"))
+
+    @property
     def database_url(self) -> str | None:
         """The store's URL, None to keep tasks in memory."""
         if self.store.backend is StoreBackend.MEMORY:

@@ -72,9 +72,9 @@ _LAST = (
     f"SELECT key, (SELECT place FROM updates WHERE place > key << {SEQ_BITS} AND place < (key + 1) << {SEQ_BITS} "  # noqa: S608
     "ORDER BY place DESC LIMIT 1) FROM unnest($1::bigint[]) AS key"
 )
-_OWN_PUSHED = (
+_PUSHED_ELSEWHERE = (
     "SELECT task_id FROM push_configs JOIN tasks ON tasks.id = push_configs.task_id "
-    "WHERE stopped = '' AND tasks.owner = $1"
+    "WHERE stopped = '' AND tasks.owner IS DISTINCT FROM $1"
 )
 _RELEASE = "DELETE FROM holds WHERE ticket = ANY($1::bigint[]) RETURNING name"
 _SETTLE = "UPDATE errands SET outcome = $2 WHERE id = $1 AND outcome IS NULL"
@@ -168,14 +168,14 @@ class PostgresStorage(SqlReads):
         return [TaskId(task_id) for _, _, task_id in taken]
 
     async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
-        """Give all which have stopped; of those which have not, those of tasks that this replica runs."""
+        """Give all which have stopped; of those which have not, none of tasks that other replicas run."""
         found = await super().outboxes(stopped=stopped)
         if stopped or not found:
             return found
         async with self._reading() as link:
-            rows = await link.connection.fetch(_OWN_PUSHED, self.replica.id)
-        own = {task_id for (task_id,) in rows}
-        return [outbox for outbox in found if outbox.config.task_id in own]
+            rows = await link.connection.fetch(_PUSHED_ELSEWHERE, self.replica.id)
+        elsewhere = {task_id for (task_id,) in rows}
+        return [outbox for outbox in found if outbox.config.task_id not in elsewhere]
 
     async def last(self, keys: Collection[int]) -> Mapping[int, Seq]:
         """Give the last update of tasks, by their keys."""

@@ -23,7 +23,6 @@ _GRACE: Final = 1.0
 """Seconds for calls to end when the server stops. Streams were told before; what is left is cut."""
 
 _OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),  # two services on one port would silently share its clients
     ("grpc.keepalive_time_ms", 30_000),  # find out about clients that are gone without a word
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -36,13 +35,14 @@ class PortTaken(Exception):
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     operations: Operations,
     address: str,
     *,
     authenticate: Authenticate,
     drain: Drain,
     body_limit: int = 1 << 20,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """
     Serve; gives the port, which is a free one if the address has 0.
@@ -55,12 +55,15 @@ async def serving(
         authenticate: Who is asking, by a call's metadata.
         drain: Ends the streams when the service is about to end.
         body_limit: Bytes that a request may have.
+        shared: Whether other processes of this service listen there too: else two services on one port would silently
+            share its clients.
 
     Raises:
         PortTaken: The address cannot be listened on.
 
     """
-    server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_receive_message_length", body_limit)])
+    own = (("grpc.so_reuseport", int(shared)), ("grpc.max_receive_message_length", body_limit))
+    server = grpc.aio.server(options=[*_OPTIONS, *own])
     door, checks = Door(authenticate, drain), health.HealthServicer()
     served = list(_served(operations, drain))
     server.add_generic_rpc_handlers(tuple(door.handlers(service) for service in served))
