@@ -28,6 +28,7 @@ from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens, Callers
 from opencode_a2a_server.adapters.inbound.a2a.card.document import CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.card.extensions import extensions
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
+from opencode_a2a_server.adapters.inbound.a2a.card.security import Provider, Security
 from opencode_a2a_server.adapters.inbound.a2a.card.signing import CardKey, CardSigner
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.front import Manners
@@ -39,6 +40,7 @@ from opencode_a2a_server.adapters.inbound.a2a.offering import offer
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.access.live import LiveCredentials
+from opencode_a2a_server.adapters.outbound.access.oidc import ALGORITHMS, OidcTokens, Trust
 from opencode_a2a_server.adapters.outbound.access.reading import RegistryUnusable, read_registry
 from opencode_a2a_server.adapters.outbound.access.registry import Registry
 from opencode_a2a_server.adapters.outbound.access.static import read_static
@@ -58,11 +60,12 @@ from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
 from opencode_a2a_server.adapters.outbound.systemd.notify import Supervisor
+from opencode_a2a_server.app.ports.access import Credentials
 from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Readiness, Surroundings
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.offers import Offers, offers_of
 from opencode_a2a_server.app.ports.paths import Paths
-from opencode_a2a_server.app.settings import InterruptSettings, Settings, SettingsError
+from opencode_a2a_server.app.settings import AuthSettings, InterruptSettings, Settings, SettingsError, listed
 from opencode_a2a_server.app.usecases.anywhere import (
     AcceptAnywhere,
     AnswerAnywhere,
@@ -101,6 +104,7 @@ from opencode_a2a_server.app.usecases.tend_workspaces import TendWorkspaces
 from opencode_a2a_server.app.usecases.use_session import UseSession
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
 from opencode_a2a_server.app.usecases.work_in_session import WorkInSession
+from opencode_a2a_server.domain.access import READ, WRITE, Capability, is_scope
 from opencode_a2a_server.domain.terms import Terms
 
 _log = logging.getLogger(__name__)
@@ -109,6 +113,8 @@ VERSION = metadata.version("opencode-a2a-server")
 
 OPERATIONS = (*rpc.METHODS, *(method.name for method in TABLE))
 """What scopes can name."""
+
+_CAPABILITIES = tuple(capability.value for capability in Capability)
 
 _EXIT_SECONDS = 5.0
 """What the end may take besides draining, before the worker is killed."""
@@ -179,6 +185,39 @@ def _card_signer(settings: Settings) -> CardSigner | None:
 
 def _tokens(settings: Settings) -> tuple[str, ...]:
     return () if settings.auth.bearer_token is None else (settings.auth.bearer_token,)
+
+
+def _known(settings: Settings, credentials: LiveCredentials, clock: SystemClock) -> tuple[Credentials, ...]:
+    """Give all that know callers: those that need nobody else first."""
+    trust = _trust(settings.auth)
+    provider = () if trust is None else (OidcTokens.of(trust, clock),)
+    return (BearerTokens.of(_tokens(settings)), credentials, *provider)
+
+
+def _trust(auth: AuthSettings) -> Trust | None:
+    if auth.issuer is None:
+        return None
+    return Trust(
+        auth.issuer,
+        listed(auth.audience),
+        listed(auth.algorithms),
+        auth.skew,
+        auth.jwks_url or "",
+        auth.metadata_url or "",
+        auth.principal_claim,
+        auth.scope_claim,
+        auth.scopes,
+    )
+
+
+def _security(settings: Settings) -> Security:
+    auth, trust = settings.auth, _trust(settings.auth)
+    provider = None
+    if trust is not None:
+        scopes = listed(auth.oauth_scopes)
+        provider = Provider(trust.metadata, auth.authorization_url or "", auth.token_url or "", scopes)
+    configured = bool(auth.credentials or auth.static)
+    return Security(tokens=configured or auth.bearer_token is not None, passwords=configured, provider=provider)
 
 
 def _schemes(settings: Settings) -> tuple[str, ...]:
@@ -372,9 +411,7 @@ class Container(containers.DeclarativeContainer):
     )
     authenticate = providers.Singleton(
         Callers,
-        credentials=providers.List(
-            providers.Singleton(BearerTokens.of, providers.Callable(_tokens, settings)), credentials
-        ),
+        credentials=providers.Singleton(_known, settings, credentials, clock),
         schemes=providers.Callable(_schemes, settings),
         attempts=providers.Singleton(
             LimitAttempts,
@@ -420,6 +457,7 @@ class Container(containers.DeclarativeContainer):
             directory_override=settings.provided.session.directory_override,
         ),
         required=settings.provided.card.required,
+        security=providers.Callable(_security, settings),
         unasked=settings.provided.card.unasked,
         extended=settings.provided.card.extended,
         push=settings.provided.push.enabled,
@@ -574,22 +612,33 @@ def _terms(settings: InterruptSettings) -> Terms:
     return Terms(rules, settings.ttl or None, settings.permission, settings.question)
 
 
-def problems_of(settings: Settings) -> Iterator[str]:
-    """Say why the service cannot start with these settings, as far as they alone and the files they name show it."""
+def _problems_of_access(settings: Settings) -> Iterator[str]:
     if not settings.auth.anybody:
         yield (
             "A2A_BEARER_TOKEN: required; give a long random string, or A2A_BEARER_TOKEN_FILE, or name a file of "
-            "credentials by A2A_CREDENTIALS_FILE"
+            "credentials by A2A_CREDENTIALS_FILE, or a provider by A2A_OIDC_ISSUER"
         )
     try:
         _fixed(settings)
     except SettingsError as error:
         yield from error.problems
+    for name in listed(settings.auth.algorithms):
+        if name not in ALGORITHMS:
+            yield f"A2A_OIDC_ALGORITHMS: {name} is not taken; there are {', '.join(ALGORITHMS)}"
+    for theirs, ours in settings.auth.scopes.items():
+        if ours not in _CAPABILITIES and not is_scope(ours, OPERATIONS):
+            near = difflib.get_close_matches(ours, [*_CAPABILITIES, READ, WRITE, *OPERATIONS], 1, 0)[0]
+            yield f"A2A_OIDC_SCOPE_MAP: {theirs}={ours} names no operation or capability; did you mean {near}?"
     try:
         if settings.auth.credentials is not None:
             read_registry(Path(settings.auth.credentials), OPERATIONS)
     except RegistryUnusable as unusable:
         yield from (f"A2A_CREDENTIALS_FILE: {problem}" for problem in unusable.problems)
+
+
+def problems_of(settings: Settings) -> Iterator[str]:
+    """Say why the service cannot start with these settings, as far as they alone and the files they name show it."""
+    yield from _problems_of_access(settings)
     known = [extension.uri for extension in extensions()]
     for uri in settings.card.required:
         if uri not in known:

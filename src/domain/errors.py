@@ -27,6 +27,7 @@ Every refusal, one tree.
     ├── Unavailable              not now
     │   ├── Draining             the service is about to stop
     │   ├── JournalUnavailable   the store does not take writes
+    │   ├── IssuerUnreachable    whether a token is good cannot be found out
     │   └── AgentUnreachable     the runtime does not answer
     └── AgentFault               the runtime broke its contract: a fault of theirs
         └── AgentRefused         the runtime refused what we asked
@@ -146,6 +147,10 @@ class Draining(Unavailable):
 
 class JournalUnavailable(Unavailable):
     """The store does not take writes."""
+
+
+class IssuerUnreachable(Unavailable):
+    """Whether a token is good cannot be found out: its issuer's keys cannot be had."""
 
 
 class AgentUnreachable(Unavailable):

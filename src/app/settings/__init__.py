@@ -15,7 +15,7 @@ from .reading import WITHOUT_EFFECT, every_setting, load_settings
 from .store import StoreBackend, StoreSettings
 from .telling import CardSettings, LogFormat, LogLevel, LogSettings, PushSettings, SharedMetadata
 from .turns import InterruptSettings, TurnSettings
-from .values import Secret, SettingsError
+from .values import Secret, SettingsError, listed
 from .whole import Settings
 
 __all__ = [
@@ -45,5 +45,6 @@ __all__ = [
     "StoreSettings",
     "TurnSettings",
     "every_setting",
+    "listed",
     "load_settings",
 ]

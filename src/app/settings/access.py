@@ -8,7 +8,7 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.capabilities import Capability
 
-from .values import Secret, not_negative, positive, setting
+from .values import Secret, http_url, listed, not_negative, pairs_of, positive, setting
 
 
 @frozen
@@ -33,10 +33,66 @@ class AuthSettings:
         None,
     )
 
+    issuer: str | None = setting(
+        "A2A_OIDC_ISSUER",
+        "OpenID provider whose access tokens (JWT) are taken; its keys are found by its metadata.",
+        None,
+        check=http_url,
+    )
+    audience: str = setting(
+        "A2A_OIDC_AUDIENCE",
+        "Audiences, separated by commas, one of which a token must be for. Goes with the issuer.",
+        "",
+    )
+    algorithms: str = setting(
+        "A2A_OIDC_ALGORITHMS",
+        "Algorithms of signatures, separated by commas, that are taken: RS256, RS384, RS512, PS256, PS384, PS512, ES256, "
+        "ES384, ES512, EdDSA.",
+        "RS256,PS256,ES256,EdDSA",
+    )
+    jwks_url: str | None = setting(
+        "A2A_OIDC_JWKS_URL", "Where the provider's keys are. Default: as its metadata says.", None, check=http_url
+    )
+    principal_claim: str = setting("A2A_OIDC_PRINCIPAL_CLAIM", "Claim that names the principal.", "sub")
+    scope_claim: str = setting(
+        "A2A_OIDC_SCOPE_CLAIM", "Claim that has the token's scopes, as a text or a list.", "scope"
+    )
+    scope_map: str = setting(
+        "A2A_OIDC_SCOPE_MAP",
+        "What the token's scopes are good for, as `agent.read=read,agent.send=SendMessage,agent.shell=session_shell`: a "
+        "scope (see how-to/secure.md) or a capability. Default: each token is good for all that needs no capability.",
+        "",
+        check=pairs_of,
+    )
+    skew: float = setting(
+        "A2A_OIDC_CLOCK_SKEW_SECONDS", "By how much the provider's clock may differ.", 30.0, check=not_negative
+    )
+    authorization_url: str | None = setting(
+        "A2A_OAUTH_AUTHORIZATION_URL", "Where users allow clients; goes into the card.", None, check=http_url
+    )
+    token_url: str | None = setting(
+        "A2A_OAUTH_TOKEN_URL", "Where clients get tokens; goes into the card.", None, check=http_url
+    )
+    metadata_url: str | None = setting(
+        "A2A_OAUTH_METADATA_URL",
+        "Where the provider's metadata is; goes into the card. Default: issuer and /.well-known/openid-configuration.",
+        None,
+        check=http_url,
+    )
+    oauth_scopes: str = setting(
+        "A2A_OAUTH_SCOPES", "Scopes, separated by commas, that clients ask for; go into the card.", ""
+    )
+
+    @property
+    def scopes(self) -> Mapping[str, str]:
+        """What the token's scopes are here."""
+        pairs = (pair.partition("=") for pair in listed(self.scope_map))
+        return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
+
     @property
     def anybody(self) -> bool:
         """Whether anybody may ask."""
-        return bool(self.bearer_token or self.credentials or self.static)
+        return bool(self.bearer_token or self.credentials or self.static or self.issuer)
 
 
 @frozen

@@ -13,7 +13,8 @@ from typing import Any
 import attrs
 from cattrs import BaseValidationError, Converter, transform_error
 
-from .values import Secret, SettingsError
+from .access import AuthSettings
+from .values import Secret, SettingsError, is_safe, listed
 from .whole import Settings
 
 WITHOUT_EFFECT: Mapping[str, str] = {
@@ -23,10 +24,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "A2A_SESSION_CACHE_MAXSIZE": "bindings of contexts to sessions are kept in the store",
     "A2A_LOG_PAYLOADS": "payloads are not logged",
     "A2A_LOG_BODY_LIMIT": "payloads are not logged",
-    "A2A_OAUTH_AUTHORIZATION_URL": "only bearer tokens are taken",
-    "A2A_OAUTH_TOKEN_URL": "only bearer tokens are taken",
-    "A2A_OAUTH_METADATA_URL": "only bearer tokens are taken",
-    "A2A_OAUTH_SCOPES": "only bearer tokens are taken",
 }
 """Variables of opencode-a2a-server 0.2 which are taken and do nothing, each with the reason; the start says so."""
 
@@ -130,6 +127,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "A2A_TASK_STORE_DATABASE_URL: must begin with sqlite+aiosqlite:/// and name a file, or with "
             "postgresql+asyncpg:// and name a database"
         )
+    yield from _contradictions_of_tokens(settings.auth)
     if settings.grpc.port and settings.grpc.port == settings.server.port:
         yield "A2A_GRPC_PORT: must differ from A2A_PORT, which HTTP is served on"
     token = settings.auth.bearer_token
@@ -137,7 +135,20 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "A2A_BEARER_TOKEN: must be printable ASCII without spaces, or no client could send it"
 
 
+def _contradictions_of_tokens(auth: AuthSettings) -> Iterator[str]:
+    if bool(auth.issuer) != bool(listed(auth.audience)):
+        yield "A2A_OIDC_ISSUER and A2A_OIDC_AUDIENCE go together: without an audience, tokens for others would do here"
+    if auth.issuer and not is_safe(auth.issuer):
+        yield "A2A_OIDC_ISSUER: must begin with https://, or keys could be exchanged on their way; http:// is for loopback"
+    if auth.jwks_url and not is_safe(auth.jwks_url):
+        yield "A2A_OIDC_JWKS_URL: must begin with https://; http:// is for loopback"
+
+
 def _notes(environment: Mapping[str, str]) -> Iterator[str]:
+    if not environment.get("A2A_OIDC_ISSUER"):
+        for name in sorted(set(environment)):
+            if name.startswith(("A2A_OAUTH_", "A2A_OIDC_")):
+                yield f"{name} has no effect without A2A_OIDC_ISSUER: only tokens that are configured here are taken"
     for name, reason in WITHOUT_EFFECT.items():
         if environment.get(name):
             yield f"{name} has no effect: {reason}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import field
 
@@ -90,9 +92,26 @@ def joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def is_safe(url: str) -> bool:
+    """Whether nobody on the way can change what an URL gives: TLS, or it stays on this machine."""
+    split = urlsplit(url)
+    host = split.hostname or ""
+    with suppress(ValueError):
+        return split.scheme == "https" or ip_address(host).is_loopback
+    return split.scheme == "https" or host == "localhost"
+
+
 def listed(text: str) -> tuple[str, ...]:
     """Give what a text lists, separated by commas."""
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def pairs_of(text: str) -> str:
+    """Refuse a list that has anything but pairs."""
+    for one in listed(text):
+        if not all(part.strip() for part in one.partition("=")):
+            return f"{one} must be name=meaning"
+    return ""
 
 
 def origins(text: str) -> str:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from google.protobuf.json_format import ParseDict
 
 from .extensions import Detail, Extension, extensions
+from .security import Security
 from .skills import CHAT, Skill
 
 VERSIONS: Final = ("1.0", "0.3")
@@ -50,6 +51,8 @@ class CardInfo:
     """Extensions, by their URIs, which a client must name with each request."""
     unasked: bool = True
     """Whether metadata of extensions is told to clients who did not name them, too."""
+    security: Security = field(factory=Security)
+    """How callers say who they are."""
     extended: bool = True
     """Whether callers who are known get the extended card."""
 
@@ -98,8 +101,8 @@ def agent_card(
                 if extension.public or extended
             ],
         },
-        "securitySchemes": {"bearerAuth": {"httpAuthSecurityScheme": {"scheme": "bearer", "bearerFormat": "opaque"}}},
-        "securityRequirements": [{"schemes": {"bearerAuth": {"list": []}}}],
+        "securitySchemes": info.security.schemes,
+        "securityRequirements": info.security.requirements,
         "defaultInputModes": list(info.input_modes),
         "defaultOutputModes": list(info.output_modes),
         "skills": [skill.told() for skill in _skills(info, extended=extended)],
