@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 from litestar import Litestar
 
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
-from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
+from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate, BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, CardInfo
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
@@ -23,6 +23,7 @@ from opencode_a2a_server.adapters.inbound.a2a.operations import Operations, Serv
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys
 from opencode_a2a_server.app.usecases.accept_message import Accepted, AcceptMessage
+from opencode_a2a_server.app.usecases.audit_access import AuditAccess
 from opencode_a2a_server.app.usecases.cancel_task import CancelTask
 from opencode_a2a_server.app.usecases.create_push_config import CreatePushConfig
 from opencode_a2a_server.app.usecases.delete_push_config import DeletePushConfig
@@ -40,6 +41,7 @@ from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, Task
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
 from tests.adapters.inbound.a2a.keys import signer_of
+from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import TurnedClock
 from tests.fakes.ids import CountedIds
 from tests.fakes.journal import FakeJournal, FakeLog
@@ -115,16 +117,19 @@ class Stage:
     card: CardInfo = CARD
     at: PublicUrl | None = None
     signed_with: SigningKeys | None = None
+    authenticate: Authenticate = field(factory=lambda: BearerTokens.of([TOKEN]))
+    audit: FakeAudit = field(factory=FakeAudit)
     journal: FakeJournal = field(init=False)
     accept: Accepting = field(init=False)
     app: Litestar = field(init=False)
+    _push: PushServices | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.journal = FakeJournal(self.clock)
         self.accept = Accepting(self.journal)
         self.app = create_app(
             self.operations(),
-            authenticate=BearerTokens.of([TOKEN]),
+            authenticate=self.authenticate,
             drain=self.drain,
             body_limit=4096,
             manners=self.manners,
@@ -152,18 +157,27 @@ class Stage:
             subscribe=subscribe,
             push=push,
             methods=self.methods,
+            record=AuditAccess(self.audit, self.clock),
         )
 
     def push(self) -> PushServices:
-        """Wire the use cases of push notifications."""
+        """Wire the use cases of push notifications, once: all bindings know the same configurations."""
+        if self._push is not None:
+            return self._push
         journal, configs, notifier, clock = self.journal, FakePushConfigs(), self.notifier, self.clock
         deliver = DeliverUpdates(journal, configs, notifier, Notifications(), clock, lambda: 1.0)
-        return PushServices(
+        self._push = PushServices(
             create=CreatePushConfig(journal, configs, notifier, deliver, CountedIds("config"), clock),
             get=GetPushConfig(journal, configs),
             list=ListPushConfigs(journal, configs),
             delete=DeletePushConfig(journal, configs, deliver),
         )
+        return self._push
+
+    async def end(self) -> None:
+        """Let nothing be under way any more."""
+        if self._push is not None:
+            await self._push.create.deliver.__aexit__()
 
     async def begin(self, task_id: str = "task-1", principal: Principal = PRINCIPAL) -> FakeLog:
         """Have a task."""

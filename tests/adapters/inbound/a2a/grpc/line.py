@@ -13,7 +13,6 @@ from a2a.types import a2a_pb2_grpc
 from attrs import frozen
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # it has no types
 
-from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.grpc.server import serving
 from tests.adapters.inbound.a2a.stage import TOKEN, Stage
 
@@ -52,12 +51,11 @@ class Line:
 @asynccontextmanager
 async def line(stage: Stage, *, options: Sequence[tuple[str, Any]] = ()) -> AsyncIterator[Line]:
     """Serve a stage and call it."""
-    authenticate = BearerTokens.of([TOKEN])
     async with (
         serving(
             stage.operations(),
             "127.0.0.1:0",
-            authenticate=authenticate,
+            authenticate=stage.authenticate,
             drain=stage.drain,
             body_limit=LARGEST,
         ) as port,
