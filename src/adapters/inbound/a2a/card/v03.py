@@ -16,7 +16,6 @@ from a2a.compat.v0_3 import a2a_v0_3_pb2 as proto
 from a2a.compat.v0_3 import types as v03
 from a2a.compat.v0_3.conversions import to_compat_agent_card
 from a2a.compat.v0_3.proto_utils import FromProto, ToProto
-from a2a.server.request_handlers.response_helpers import agent_card_to_dict
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 VERSION: Final = "0.3"
@@ -28,7 +27,29 @@ def combined(card: a2a.AgentCard) -> Mapping[str, Any]:
     """Tell a card of 1.0 that has in its top level what clients of 0.3 look for."""
     compat = _compat(card)
     interfaces = [interface.model_dump(by_alias=True) for interface in compat.additional_interfaces or ()]
-    return {**agent_card_to_dict(card), "protocolVersion": _WHOLE, "additionalInterfaces": interfaces}
+    old = compat.model_dump(exclude_none=True)
+    if not old.get("supportsAuthenticatedExtendedCard"):
+        old.pop("supportsAuthenticatedExtendedCard", None)
+    return {**_joined(MessageToDict(card), old), "protocolVersion": _WHOLE, "additionalInterfaces": interfaces}
+
+
+def _joined(told: Any, compat: Any) -> Any:
+    """
+    Add what only 0.3 has, at every depth.
+
+    The SDK's `agent_card_to_dict` does the same; it is not used, since with it the SDK's whole server is imported: half a
+    second more at each start. A test holds the two equal.
+    """
+    match told, compat:
+        case dict(), dict():
+            return {
+                **compat,
+                **told,
+                **{name: _joined(told[name], compat[name]) for name in told.keys() & compat.keys()},
+            }
+        case list(), list():
+            return [_joined(*pair) for pair in zip(told, compat, strict=False)] + told[len(compat) :]
+    return told
 
 
 def as_json(card: a2a.AgentCard) -> Mapping[str, Any]:

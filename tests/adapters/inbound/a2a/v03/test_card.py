@@ -8,15 +8,32 @@ import pytest
 from a2a import types as a2a
 from a2a.client.card_resolver import parse_agent_card
 from a2a.compat.v0_3 import types as v03
+from a2a.server.request_handlers.response_helpers import agent_card_to_dict
+from attrs import evolve
 from google.protobuf.json_format import ParseDict
 
 from opencode_a2a_server.adapters.inbound.a2a.card.document import agent_card
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards
+from opencode_a2a_server.adapters.inbound.a2a.card.v03 import combined
 from tests.adapters.inbound.a2a.stage import CARD, Stage
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_the_card_has_what_the_sdk_would_add_to_it(*, extended: bool) -> None:
+    card = agent_card(evolve(CARD, extended=extended), ("1.0", "0.3"))
+
+    told = combined(card)
+
+    theirs = agent_card_to_dict(card)
+    assert {name: told[name] for name in theirs} == {
+        **theirs,
+        **{name: told[name] for name in ("protocolVersion", "additionalInterfaces")},
+    }
+    assert told.keys() == theirs.keys()
 
 
 @pytest.mark.parametrize("name", ["agent-card.json", "agent.json"])
