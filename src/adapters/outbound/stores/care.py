@@ -9,11 +9,13 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
+from opencode_a2a_server.domain.ids import TaskId
 
 from . import backup
 from .errors import StoreUnusable
 from .files import existing
 from .opening import database_path, is_postgres, open_storage, parsed_url
+from .reading import Kept, read_journal
 from .schema import Schema, head_revision
 from .sqlite import check_schema, vacuum
 
@@ -73,6 +75,21 @@ class Care:
         storage = await open_storage(self.url, self.clock, alone=False)
         try:
             return await storage.sweep(keeping, now, dry=dry)
+        finally:
+            await storage.close()
+
+    async def read(self, task_id: TaskId) -> Kept | None:
+        """Give a task's journal, None if there is no such task; makes and upgrades nothing."""
+        schema = await self.look()
+        if schema.current is None:
+            return None
+        if not schema.ready:
+            raise StoreUnusable(
+                f"the schema is {schema.current}, this release reads {schema.head}: upgrade the store first"
+            )
+        storage = await open_storage(self.url, self.clock, alone=False)
+        try:
+            return await read_journal(storage, task_id)
         finally:
             await storage.close()
 
