@@ -20,7 +20,7 @@ from opencode_a2a_server.adapters.inbound.a2a.methods import contracts
 from opencode_a2a_server.adapters.inbound.a2a.methods.read import fields_of
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import ExtensionMethod
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
-from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting
+from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting, keys
 from opencode_a2a_server.domain.state import INTERRUPTED, TERMINAL, TRANSITIONS, TaskState
 from ops.conformance.verdict import known_wrong
 from tests.conformance.clauses import Clause, editions, marked_tests
@@ -32,15 +32,17 @@ def settings() -> str:
     """List each setting with its default."""
     lines: list[str] = []
     group: type | None = None
+    tables = keys()
     for owner, setting in every_setting():
         if owner is not group:
             group = owner
             lines += ["", f"## {(owner.__doc__ or '').strip().splitlines()[0]}", ""]
-            lines += ["| name | default | meaning |", "|---|---|---|"]
+            lines += [f"Table `[{tables[owner]}]` of the file.", ""]
+            lines += ["| name | key | default | meaning |", "|---|---|---|---|"]
         name, *also = setting.metadata["names"]
         doc = setting.metadata["doc"].replace("|", "\\|")
         doc += f" Also `{'`, `'.join(also)}`." if also else ""
-        lines.append(f"| `{name}` | {_default(setting.default)} | {doc} |")
+        lines.append(f"| `{name}` | `{setting.name}` | {_default(setting.default)} | {doc} |")
     lines += ["", "## Names of opencode-a2a-server 0.2 without effect", ""]
     lines += ["They are taken, and named when the service starts.", "", "| name | why |", "|---|---|"]
     lines += [f"| `{name}` | {why} |" for name, why in WITHOUT_EFFECT.items()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import logging
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -571,6 +572,7 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         drain=container.drain(),
         body_limit=settings.server.max_body,
         shared=settings.server.workers > 1,
+        tls=_tls(settings),
     )
     try:
         await stack.enter_async_context(server)
@@ -595,6 +597,27 @@ def _fixed(settings: Settings) -> Registry:
 def _credentials(settings: Settings, clock: SystemClock, audit: Audit) -> LiveCredentials:
     path = None if settings.auth.credentials is None else Path(settings.auth.credentials)
     return LiveCredentials.open(_fixed(settings), path, OPERATIONS, clock, audit)
+
+
+def _path(named: str | None) -> Path | None:
+    return None if named is None else Path(named).absolute()
+
+
+def _tls(settings: Settings) -> tuple[bytes, bytes] | None:
+    certificate, key = _path(settings.server.certificate), _path(settings.server.key)
+    return None if certificate is None or key is None else (key.read_bytes(), certificate.read_bytes())
+
+
+def _tls_problems(settings: Settings) -> Iterator[str]:
+    certificate, key = settings.server.certificate, settings.server.key
+    if certificate is None or key is None:
+        if certificate != key:
+            yield "A2A_TLS_CERT_FILE and A2A_TLS_KEY_FILE go together: give both or none"
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        yield f"A2A_TLS_CERT_FILE, A2A_TLS_KEY_FILE: they cannot be used together ({error})"
 
 
 def _terms(settings: InterruptSettings) -> Terms:
@@ -639,6 +662,7 @@ def _problems_of_access(settings: Settings) -> Iterator[str]:
 def problems_of(settings: Settings) -> Iterator[str]:
     """Say why the service cannot start with these settings, as far as they alone and the files they name show it."""
     yield from _problems_of_access(settings)
+    yield from _tls_problems(settings)
     known = [extension.uri for extension in extensions()]
     for uri in settings.card.required:
         if uri not in known:
@@ -752,6 +776,8 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
         settings.server.port,
         patience=settings.server.drain + _EXIT_SECONDS,
         workers=settings.server.workers,
+        certificate=_path(settings.server.certificate),
+        key=_path(settings.server.key),
     )
     server.run(listener, load)
 

@@ -15,11 +15,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from multiprocessing import active_children
+from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias
 
 from attrs import frozen
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 _log = logging.getLogger(__name__)
@@ -43,6 +46,9 @@ class Listener:
     patience: float
     """Seconds from SIGTERM to SIGKILL; must exceed what draining takes."""
     workers: int = 1
+    certificate: Path | None = None
+    """The chain in PEM; with it and its key, TLS is spoken."""
+    key: Path | None = None
 
 
 def run(listener: Listener, load: Callable[[], Asgi]) -> None:
@@ -65,8 +71,19 @@ def run(listener: Listener, load: Callable[[], Asgi]) -> None:
         workers=listener.workers,
         respawn_failed_workers=listener.workers > 1,  # the others serve meanwhile; one that is alone ends the service
         workers_kill_timeout=max(1, round(listener.patience)),
+        ssl_cert=listener.certificate,
+        ssl_key=listener.key,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
+    server.signal_handler_reload = _pass_on  # type: ignore[method-assign] # Granian's own would end the workers
     server.serve(target_loader=_Loader(load), wrap_loader=False)
+
+
+def _pass_on(signum: int, _frame: FrameType | None) -> None:
+    """Pass a signal on to the workers."""
+    for worker in active_children():
+        if worker.pid is not None:
+            os.kill(worker.pid, signum)
 
 
 @frozen
@@ -76,6 +93,7 @@ class _Loader:
     load: Callable[[], Asgi]
 
     def __call__(self) -> Asgi:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # till there is something to read again
         end_with_parent()
         return self.load()
 
@@ -101,7 +119,7 @@ def settle_memory() -> None:
 
 
 def on_hup(reload: Callable[[], Awaitable[None]]) -> None:
-    """On SIGHUP read again what can be read again. Granian sends its worker none, so it must go to the worker."""
+    """On SIGHUP read again what can be read again; the main process passes it on."""
     loop = asyncio.get_running_loop()
     reloading: set[asyncio.Task[None]] = set()
 

@@ -7,6 +7,7 @@ not wait for a web server and a database.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
@@ -51,12 +52,19 @@ def _command(name: str) -> click.Command:
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(None, "-v", "--version", package_name="opencode-a2a-server", message="%(prog)s %(version)s")
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False),
+    help="TOML file of settings; the environment wins over it. Default: A2A_CONFIG_FILE.",
+)
 @click.pass_context
-def main(context: click.Context) -> None:
+def main(context: click.Context, config: str | None) -> None:
     """
     Serve OpenCode as an A2A agent, look after it, and call agents.
 
-    Settings come from the environment; docs/reference/settings.md lists them. Without a command: serve.
+    Settings come from the environment and one file; docs/reference/settings.md lists them. Without a command: serve.
     """
+    if config is not None:
+        os.environ["A2A_CONFIG_FILE"] = config
     if context.invoked_subcommand is None:
         context.invoke(_command("serve"))

@@ -1,5 +1,5 @@
 """
-Settings: one frozen class per concern, read from the environment once, here and nowhere else.
+Settings: one frozen class per concern, read once, here and nowhere else.
 
 The reference in docs/reference/settings.md is written from these classes. Names of opencode-a2a-server 0.2 keep their
 meaning. A name that is almost one of ours stops the start: what is misspelt must not be silently without effect.
@@ -11,7 +11,7 @@ from .access import AuthSettings, LimitSettings, MethodSettings, SigningSettings
 from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
 from .calling import ClientSettings
 from .network import GrpcSettings, HttpSettings, ServerSettings
-from .reading import WITHOUT_EFFECT, every_setting, load_settings
+from .reading import WITHOUT_EFFECT, every_setting, keys, load_settings, read_text, shown
 from .store import StoreBackend, StoreSettings
 from .telling import CardSettings, LogFormat, LogLevel, LogSettings, PushSettings, SharedMetadata
 from .turns import InterruptSettings, TurnSettings
@@ -45,6 +45,9 @@ __all__ = [
     "StoreSettings",
     "TurnSettings",
     "every_setting",
+    "keys",
     "listed",
     "load_settings",
+    "read_text",
+    "shown",
 ]

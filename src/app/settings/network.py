@@ -57,6 +57,13 @@ class ServerSettings:
         check=positive,
     )
 
+    certificate: str | None = setting(
+        "A2A_TLS_CERT_FILE",
+        "Certificate with its chain, in PEM: HTTPS is served, and gRPC with TLS. Goes with A2A_TLS_KEY_FILE.",
+        None,
+    )
+    key: str | None = setting("A2A_TLS_KEY_FILE", "The certificate's private key, in PEM, without a password.", None)
+
     @property
     def versions(self) -> tuple[str, ...]:
         """The protocol versions to serve, the preferred one first."""
@@ -70,7 +77,9 @@ class ServerSettings:
     @property
     def url(self) -> str:
         """The URL clients reach the service by."""
-        return (self.public_url or f"http://{joined(self.host, self.port)}").rstrip("/")
+        return (
+            self.public_url or f"{'https' if self.certificate else 'http'}://{joined(self.host, self.port)}"
+        ).rstrip("/")
 
 
 @frozen

@@ -1,19 +1,20 @@
-"""How the settings are read: once, from the environment, with all that is wrong told at once."""
+"""How the settings are read: once, with all that is wrong told at once."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import attrs
 from cattrs import BaseValidationError, Converter, transform_error
 
 from .access import AuthSettings
+from .sources import CONFIG, Sources, is_secret, read_text
 from .values import Secret, SettingsError, is_safe, listed
 from .whole import Settings
 
@@ -29,25 +30,31 @@ WITHOUT_EFFECT: Mapping[str, str] = {
 
 
 _FILE = "_FILE"
+_URL_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]*@")
 _NEAR = 0.85
 """How alike two names are if one is taken for a slip of the other; OPENCODE_* has many names which are not ours."""
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """
-    Read the settings. Each may also be given as `<NAME>_FILE`, the path of a file that holds the value.
+    Read the settings, from what `Sources` names. Each may also be given as the path of a file that holds the value.
 
     Raises:
         SettingsError: With all problems at once.
 
     """
+    sources = Sources.of(environment)
     problems = list(_unknown(environment))
+    if sources.file is not None:
+        problems += sources.file.unknown({name: _keys(group) for name, group in _groups()})
     parts: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     for name, group in _groups():
-        parts[name] = _load_group(group, environment, problems)
+        parts[name] = _load_group(name, group, sources, origins, problems)
     if problems:
         raise SettingsError(problems)
-    settings = Settings(**parts, environment=dict(environment), notes=tuple(_notes(environment)))
+    notes = tuple(_notes(environment))
+    settings = Settings(**parts, environment=dict(environment), origins=origins, notes=notes)
     settings = attrs.evolve(settings, notes=(*settings.notes, *_remarks(settings)))
     if problems := list(_contradictions(settings)):
         raise SettingsError(problems)
@@ -61,38 +68,46 @@ def every_setting() -> Iterator[tuple[type, attrs.Attribute[Any]]]:
             yield group, setting
 
 
+def keys() -> Mapping[type, str]:
+    """Give the table that the settings of each class have in the file."""
+    return {group: name for name, group in _groups()}
+
+
+def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Give each setting's variable, its value, masked if it is secret, and where it is from."""
+    for name, group in _groups():
+        for setting in attrs.fields(attrs.resolve_types(group)):
+            value = getattr(getattr(settings, name), setting.name)
+            variable = setting.metadata["names"][0]
+            told = value.value if isinstance(value, Enum) else value
+            text = "" if told is None else str(told).lower() if isinstance(told, bool) else str(told)
+            if text and is_secret(setting.type):
+                text = "****"
+            yield variable, _URL_PASSWORD.sub(r"\1****@", text), settings.origins.get(variable, "default")
+
+
+def _keys(group: type[Any]) -> list[str]:
+    return [setting.name for setting in attrs.fields(group)]
+
+
 def _groups() -> Iterator[tuple[str, type[Any]]]:
     for group in attrs.fields(attrs.resolve_types(Settings)):
         if group.type is not None and attrs.has(group.type):
             yield group.name, group.type
 
 
-def _load_group(group: type[Any], environment: Mapping[str, str], problems: list[str]) -> object:
+def _load_group(name: str, group: type[Any], sources: Sources, origins: dict[str, str], problems: list[str]) -> object:
     given: dict[str, Any] = {}
     for setting in attrs.fields(attrs.resolve_types(group)):
-        for name in setting.metadata["names"]:
-            try:
-                text = read_text(name, environment)
-                if text is not None:
-                    given[setting.name] = _read(text, setting, name)
-                    break
-            except SettingsError as error:
-                problems += error.problems
-                break
-    return group(**given)
-
-
-def read_text(name: str, environment: Mapping[str, str]) -> str | None:
-    """Give the value of a variable or of the file it names; empty is not given."""
-    path = environment.get(name + _FILE)
-    if path:
-        if environment.get(name):
-            raise SettingsError([f"{name}: given twice, also as {name}{_FILE}; drop one"])
+        names = setting.metadata["names"]
         try:
-            return Path(path).read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{name}{_FILE}: {path} cannot be read ({error})"]) from error
-    return environment.get(name, "").strip() or None
+            found = sources.find(name, setting.name, names, secret=is_secret(setting.type))
+            if found is not None:
+                given[setting.name] = _read(found.text, setting, found.name)
+                origins[names[0]] = found.origin
+        except SettingsError as error:
+            problems += error.problems
+    return group(**given)
 
 
 def _read(text: str, setting: attrs.Attribute[Any], name: str) -> Any:
@@ -109,7 +124,7 @@ def _read(text: str, setting: attrs.Attribute[Any], name: str) -> Any:
 
 def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
     known = {name for _, setting in every_setting() for name in setting.metadata["names"]}
-    known |= {name + _FILE for name in known} | set(WITHOUT_EFFECT)
+    known |= {name + _FILE for name in known} | set(WITHOUT_EFFECT) | {CONFIG}
     for name in sorted(set(environment) - known):
         if name.startswith("A2A_"):
             nearest = difflib.get_close_matches(name, known, 1, 0)
@@ -145,16 +160,16 @@ def _contradictions_of_tokens(auth: AuthSettings) -> Iterator[str]:
 
 
 def _notes(environment: Mapping[str, str]) -> Iterator[str]:
-    if not environment.get("A2A_OIDC_ISSUER"):
-        for name in sorted(set(environment)):
-            if name.startswith(("A2A_OAUTH_", "A2A_OIDC_")):
-                yield f"{name} has no effect without A2A_OIDC_ISSUER: only tokens that are configured here are taken"
     for name, reason in WITHOUT_EFFECT.items():
         if environment.get(name):
             yield f"{name} has no effect: {reason}"
 
 
 def _remarks(settings: Settings) -> Iterator[str]:
+    if settings.auth.issuer is None:
+        for name in sorted(settings.origins):
+            if name.startswith(("A2A_OAUTH_", "A2A_OIDC_")):
+                yield f"{name} has no effect without A2A_OIDC_ISSUER: only tokens that are configured here are taken"
     server = settings.server
     with suppress(ValueError):
         if ip_address(server.host).is_unspecified and not server.public_url and not server.proxies:
@@ -203,3 +218,6 @@ def _make_converter() -> Converter:
 
 
 _CONVERTER = _make_converter()
+
+
+__all__ = ["WITHOUT_EFFECT", "every_setting", "keys", "load_settings", "read_text", "shown"]

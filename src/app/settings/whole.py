@@ -41,6 +41,8 @@ class Settings:
     runtime: RuntimeSettings = field(factory=RuntimeSettings)
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     """The environment as it was, for runtimes which have settings of their own."""
+    origins: Mapping[str, str] = field(factory=dict, repr=False)
+    """Where what was given is from, by the variable's name."""
     notes: tuple[str, ...] = ()
     """What the operator should know although it stops nothing."""
 

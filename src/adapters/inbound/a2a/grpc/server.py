@@ -43,6 +43,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     drain: Drain,
     body_limit: int = 1 << 20,
     shared: bool = False,
+    tls: tuple[bytes, bytes] | None = None,
 ) -> AsyncIterator[int]:
     """
     Serve; gives the port, which is a free one if the address has 0.
@@ -57,6 +58,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
         body_limit: Bytes that a request may have.
         shared: Whether other processes of this service listen there too: else two services on one port would silently
             share its clients.
+        tls: A private key and its certificate with the chain, in PEM; without them nothing is encrypted.
 
     Raises:
         PortTaken: The address cannot be listened on.
@@ -71,7 +73,10 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     for service in served:
         await checks.set(service.descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
     try:
-        port = server.add_insecure_port(address)
+        if tls is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, grpc.ssl_server_credentials([tls]))
     except RuntimeError as error:
         raise PortTaken(f"{address} cannot be listened on ({error})") from error
     await server.start()
