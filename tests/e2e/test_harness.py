@@ -281,5 +281,9 @@ def test_a_password_a_permission_and_a_repository_can_be_asked_for(
         until(lambda: is_idle(client, session), what="the end of the turn")
 
         asking = history(client, session)[0]["info"]["id"]
-        diff = client.get(f"/session/{session}/diff", params={"messageID": asking}).raise_for_status().json()
+        # It compares after it has said that it rests.
+        diff = until(
+            lambda: client.get(f"/session/{session}/diff", params={"messageID": asking}).raise_for_status().json(),
+            what="the comparison",
+        )
         assert [change["file"] for change in diff] == ["README.md"]

@@ -122,9 +122,9 @@ class Agent(Protocol):
 
     async def changes(self, session: Session, prompt: MessageId) -> Sequence[FileChange]:
         """
-        Say which files a turn has changed, once it has told of any (`FilesChanged`).
+        Say which files a turn has changed, once it has told of any (`FilesChanged`) and is over.
 
-        What the runtime cannot say of is left out.
+        What the runtime cannot say of is left out; nothing is given as long as it has not compared them yet.
         """
         ...
 

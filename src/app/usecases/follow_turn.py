@@ -138,9 +138,8 @@ class FollowTurn:
 
     async def _changes(self) -> Sequence[Update]:
         """Say what the turn has changed on disk; a runtime that does not answer must not hold up the end."""
-        told = self.agent.changes(self.session, self.turn.prompt)
         try:
-            changes = await self.clock.within(self.pace.changes, told)
+            changes = await self.clock.within(self.pace.changes, self._compared())
         except (AgentUnreachable, AgentFault, TimeoutError) as error:
             _log.warning("what task %s changed cannot be told: %s", self.job.log.task.id, str(error) or "no answer")
             changes = ()
@@ -148,6 +147,21 @@ class FollowTurn:
         paths = (posixpath.relpath(path, self.session.directory or "/") for path in self.turn.changed)
         listed = [FileChange(path, FileStatus.CHANGED, text=False) for path in paths]
         return changes_told(changes or listed, self.turn.prompt, self.patch_most)
+
+    async def _compared(self) -> Sequence[FileChange]:
+        """
+        Ask for the changes until there are any.
+
+        OpenCode compares its snapshots only when a turn is over, and says that it is over first. What was cut short it
+        does not compare at all.
+        """
+        pause = self.pace.compare
+        while not (changes := await self.agent.changes(self.session, self.turn.prompt)):
+            if self.turn.outcome is not TaskState.COMPLETED:
+                break
+            await self.clock.sleep(pause)
+            pause *= 2
+        return changes
 
     def _unless_more_waits(self, updates: Sequence[Update]) -> Sequence[Update]:
         """

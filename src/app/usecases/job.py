@@ -40,8 +40,10 @@ class Pace:
     """Without any contact, before the turn is given up."""
     abort: float = 5.0
     """For an abort to show its effect, before it is sent again."""
-    changes: float = 10.0
+    changes: float = 5.0
     """For the runtime to say which files a turn has changed, before the turn ends without that."""
+    compare: float = 0.1
+    """Between the first two times it is asked; doubles."""
     abort_tries: int = 3
     """Aborts sent before the task is canceled whatever the runtime does."""
     answer: float = 5.0

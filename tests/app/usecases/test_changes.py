@@ -76,10 +76,31 @@ async def test_a_runtime_that_cannot_say_more_has_its_files_listed(house: House,
         house.agent.raises["changes"] = trouble
 
     task = await house.begin(EDIT)
+    await house.clock.turn(5)
 
     assert task.state is TaskState.COMPLETED
     assert patches(task) == []
     assert files(task) == [[{"path": "src/a.py", "status": "changed", "added": 0, "removed": 0, "in_patch": False}]]
+
+
+async def test_changes_that_the_runtime_has_not_compared_yet_are_waited_for(house: House) -> None:
+    house.agent.lost.add("changes")
+    task = await house.begin(Say("done"), EDIT)
+    assert (task.state, patches(task)) == (TaskState.WORKING, [])
+
+    house.agent.reach()
+    await house.clock.turn(1)
+
+    assert (task.state, patches(task)) == (TaskState.COMPLETED, [PATCH])
+
+
+async def test_who_cancels_does_not_wait_for_changes_that_are_not_told(house: House) -> None:
+    house.agent.lost.add("changes")
+    task = await house.begin(EDIT, Hang())
+
+    await house.after(0, house.cancel(task.principal, task.id))
+
+    assert task.state is TaskState.CANCELED
 
 
 async def test_each_turn_of_a_task_tells_its_own(anyio_backend: str) -> None:
