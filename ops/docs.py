@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
+import attrs
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, from anywhere
 
 from opencode_a2a_server.adapters.inbound.a2a import errors
@@ -20,6 +22,8 @@ from opencode_a2a_server.adapters.inbound.a2a.methods import contracts
 from opencode_a2a_server.adapters.inbound.a2a.methods.read import fields_of
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import ExtensionMethod
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
+from opencode_a2a_server.adapters.outbound.prometheus import Gauges, PrometheusMeter
+from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting, keys
 from opencode_a2a_server.domain.state import INTERRUPTED, TERMINAL, TRANSITIONS, TaskState
 from ops.conformance.verdict import known_wrong
@@ -152,7 +156,19 @@ def method_errors() -> str:
     return "\n".join(lines)
 
 
+def metrics() -> str:
+    """List the metrics."""
+    meter = PrometheusMeter(SystemClock())
+    meter.show(Gauges(*[int] * len(attrs.fields(Gauges))))
+    lines = ["| metric | kind | labels | what |", "|---|---|---|---|"]
+    for told in sorted(meter.described, key=lambda one: one.name):
+        labels = ", ".join(f"`{label}`" for label in told.labels)
+        lines.append(f"| `{told.name}` | {told.kind} | {labels} | {told.doc} |")
+    return "\n".join(lines)
+
+
 SECTIONS = {
+    "how-to/observe.md": {"metrics": metrics},
     "reference/methods.md": {"methods": methods, "method errors": method_errors},
     "how-to/conformance.md": {"wrong": wrong_checks},
     "reference/conformance.md": {"clauses": clauses},

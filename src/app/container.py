@@ -12,7 +12,7 @@ import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -40,6 +40,9 @@ from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.offering import offer
 from opencode_a2a_server.adapters.inbound.a2a.operations import Services
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
+from opencode_a2a_server.adapters.inbound.a2a.watch import Watch
+from opencode_a2a_server.adapters.inbound.a2a.watched import Payloads
+from opencode_a2a_server.adapters.inbound.admin import listener as admin
 from opencode_a2a_server.adapters.outbound.access.live import LiveCredentials
 from opencode_a2a_server.adapters.outbound.access.oidc import ALGORITHMS, OidcTokens, Trust
 from opencode_a2a_server.adapters.outbound.access.reading import RegistryUnusable, read_registry
@@ -49,14 +52,16 @@ from opencode_a2a_server.adapters.outbound.audit import open_audit
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.adapters.outbound.opencode.instances import Keep
+from opencode_a2a_server.adapters.outbound.opencode.watch import Watch as OpenCodeWatch
 from opencode_a2a_server.adapters.outbound.policy import PolicyError, read_policy
+from opencode_a2a_server.adapters.outbound.prometheus import Gauges, PrometheusMeter
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
 from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Webhook
 from opencode_a2a_server.adapters.outbound.scripted.agent import factory as scripted
 from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable, SigningKeys
 from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
 from opencode_a2a_server.adapters.outbound.stores.care import Care
-from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
+from opencode_a2a_server.adapters.outbound.stores.opening import Stores, open_stores
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.system.ids import RandomIds
 from opencode_a2a_server.adapters.outbound.system.paths import HostPaths, UnseenPaths
@@ -66,6 +71,7 @@ from opencode_a2a_server.app.ports.agent import Agent, AgentFactory, Readiness, 
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.offers import Offers, offers_of
 from opencode_a2a_server.app.ports.paths import Paths
+from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
 from opencode_a2a_server.app.settings import AuthSettings, InterruptSettings, Settings, SettingsError, listed
 from opencode_a2a_server.app.usecases.anywhere import (
     AcceptAnywhere,
@@ -80,6 +86,7 @@ from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.check_choice import CheckChoice
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
+from opencode_a2a_server.app.usecases.check_readiness import CheckReadiness
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
 from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, ReachSession
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
@@ -119,6 +126,8 @@ _CAPABILITIES = tuple(capability.value for capability in Capability)
 
 _EXIT_SECONDS = 5.0
 """What the end may take besides draining, before the worker is killed."""
+
+_NO_OTEL = "OpenTelemetry is not installed; pip install 'opencode-a2a-server[otel]'"
 
 _LAST_WORDS_SECONDS = 1.0
 """For streams to tell the end of the last turns, before those that are still open are told to come back."""
@@ -232,6 +241,8 @@ class Container(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(RandomIds)
+    meter = providers.Singleton(PrometheusMeter, clock, VERSION)
+    tracer: providers.Object[Tracer] = providers.Object(UNTRACED)
     agent: providers.Dependency[Agent] = providers.Dependency()
     terms = providers.Dependency(instance_of=Terms)
     audit: providers.Dependency[Any] = providers.Dependency()
@@ -286,6 +297,8 @@ class Container(containers.DeclarativeContainer):
         limits=settings.provided.turn.limits,
         pace=pace,
         patch_most=settings.provided.turn.changes_bytes,
+        meter=meter,
+        tracer=tracer,
     )
     answer = providers.Singleton(
         AnswerAnywhere,
@@ -311,9 +324,10 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
         to_working=settings.provided.turn.to_working,
     )
-    subscribe = providers.Singleton(Subscribe, journal=journal)
+    subscribe = providers.Singleton(Subscribe, journal=journal, meter=meter)
     recover = providers.Singleton(Recover, journal=journal, turns=turns, replicas=replicas)
     watch = providers.Singleton(WatchAgent, agent=agent, clock=clock)
+    readiness = providers.Singleton(CheckReadiness, watch=watch, journal=journal, turns=turns, clock=clock)
     drain = providers.Singleton(Drain)
 
     deliver = providers.Singleton(
@@ -330,6 +344,8 @@ class Container(containers.DeclarativeContainer):
             attempts=settings.provided.push.attempts,
             bytes_most=settings.provided.push.bytes_most,
         ),
+        meter=meter,
+        tracer=tracer,
     )
     create_push_config = providers.Singleton(
         NotifyAnywhere,
@@ -473,6 +489,7 @@ class Container(containers.DeclarativeContainer):
         at=providers.Singleton(PublicUrl.behind, settings.provided.server.url, settings.provided.server.proxies),
         signer=providers.Callable(_card_signer, settings),
     )
+    requests = providers.Singleton(Watch, clock, meter, tracer)
     app = providers.Singleton(
         create_app,
         operations,
@@ -487,17 +504,26 @@ class Container(containers.DeclarativeContainer):
             compressed_from=settings.provided.http.gzip_minimum,
         ),
         keys=jwks,
+        watch=requests,
+        payloads=providers.Callable(
+            lambda wanted, limit: Payloads(limit) if wanted else None,
+            settings.provided.log.payloads,
+            settings.provided.log.body_limit,
+        ),
     )
 
 
 @asynccontextmanager
-async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> AsyncIterator[Container]:
+async def assemble(
+    settings: Settings, runtime: AgentFactory | None = None, *, tracer: Tracer | None = None
+) -> AsyncIterator[Container]:
     """
     Open a service: stores, runtime, turns; take up what the last life left; end them in reverse order.
 
     Args:
         settings: See `settings.load_settings`.
         runtime: Takes the place of the runtime the settings name.
+        tracer: Takes the place of the one the settings ask for.
 
     Raises:
         SettingsError: There are no credentials, an extra is missing, a key or the runtime cannot be used, or a port is
@@ -510,18 +536,15 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
     container = Container(settings=settings, terms=_terms(settings.interrupts))
     if (keys := _signing_keys(settings)) is not None:
         container.jwks.override(providers.Object(keys.jwks))
-    surroundings = Surroundings(container.clock(), container.ids(), settings.environment)
     make = runtime or _find_runtime(settings)
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(open_stores(settings.database_url, container.clock()))
-        container.journal.override(providers.Object(stores.journal))
-        container.bindings.override(providers.Object(stores.bindings))
-        container.owners.override(providers.Object(stores.owners))
-        container.push_configs.override(providers.Object(stores.push_configs))
-        container.interrupts.override(providers.Object(stores.interrupts))
-        container.holds.override(providers.Object(stores.holds))
-        container.replicas.override(providers.Object(stores.replicas))
-        container.errands.override(providers.Object(stores.errands))
+        if tracer is None:
+            tracer = stack.enter_context(_tracing()) if settings.traced else UNTRACED
+        container.tracer.override(providers.Object(tracer))
+        meter = container.meter()
+        surroundings = Surroundings(container.clock(), container.ids(), settings.environment, meter, tracer)
+        stores = await stack.enter_async_context(open_stores(settings.database_url, container.clock(), meter=meter))
+        _have(container, stores)
         audit = await stack.enter_async_context(open_audit(settings.interrupts.audit))
         container.audit.override(providers.Object(audit))
         credentials = await stack.enter_async_context(_credentials(settings, container.clock(), audit))
@@ -529,7 +552,7 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         push = settings.push
         guard, clock = Guard.of(system_resolve, push.hosts), container.clock()
         sign = None if keys is None else NotificationTokens(keys, settings.server.url, clock)
-        webhook = Webhook.open(guard, clock, patience=push.timeout, proof=Proof(push.secret, sign))
+        webhook = Webhook.open(guard, clock, patience=push.timeout, proof=Proof(push.secret, sign), tracer=tracer)
         container.notifier.override(providers.Object(await stack.enter_async_context(webhook)))
         agent = await stack.enter_async_context(make(surroundings))
         container.agent.override(providers.Object(agent))
@@ -551,15 +574,41 @@ async def assemble(settings: Settings, runtime: AgentFactory | None = None) -> A
         await stack.enter_async_context(container.run_errands())
         if settings.grpc_address:
             await _listen_to_grpc(stack, container, settings)
+        meter.show(_gauges(container, stores.backlog))
+        if settings.admin.port:
+            await _listen_to_operators(stack, container, settings)
         yield container
         turns.draining = True
 
 
+def _have(container: Container, stores: Stores) -> None:
+    container.journal.override(providers.Object(stores.journal))
+    container.bindings.override(providers.Object(stores.bindings))
+    container.owners.override(providers.Object(stores.owners))
+    container.push_configs.override(providers.Object(stores.push_configs))
+    container.interrupts.override(providers.Object(stores.interrupts))
+    container.holds.override(providers.Object(stores.holds))
+    container.replicas.override(providers.Object(stores.replicas))
+    container.errands.override(providers.Object(stores.errands))
+
+
 def missing_extras(settings: Settings, find: Callable[[str], object] = find_spec) -> list[str]:
     """Name what the settings ask for and this installation does not have, with the remedy."""
+    missing = []
     if settings.grpc.port and not (find("grpc") and find("grpc_health")):
-        return ["A2A_GRPC_PORT: gRPC is not installed; pip install 'opencode-a2a-server[grpc]', or leave the port out"]
-    return []
+        missing.append(
+            "A2A_GRPC_PORT: gRPC is not installed; pip install 'opencode-a2a-server[grpc]', or leave the port out"
+        )
+    if settings.tracing.wanted and not _has_otel(find):
+        missing.append(f"A2A_TRACING: {_NO_OTEL}")
+    return missing
+
+
+def _has_otel(find: Callable[[str], object]) -> bool:
+    try:
+        return bool(find("opentelemetry.sdk") and find("opentelemetry.exporter.otlp.proto.http"))
+    except ModuleNotFoundError:  # of what stands before the dot
+        return False
 
 
 async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings: Settings) -> None:
@@ -573,6 +622,7 @@ async def _listen_to_grpc(stack: AsyncExitStack, container: Container, settings:
         body_limit=settings.server.max_body,
         shared=settings.server.workers > 1,
         tls=_tls(settings),
+        watch=container.requests(),
     )
     try:
         await stack.enter_async_context(server)
@@ -618,6 +668,50 @@ def _tls_problems(settings: Settings) -> Iterator[str]:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         yield f"A2A_TLS_CERT_FILE, A2A_TLS_KEY_FILE: they cannot be used together ({error})"
+
+
+def _gauges(container: Container, backlog: Callable[[], float]) -> Gauges:
+    turns, watch = container.turns(), container.watch()
+    return Gauges(
+        streams=lambda: container.drain().listening,
+        turns=lambda: turns.active,
+        interrupts=lambda: turns.waiting,
+        deliveries=lambda: container.deliver().active,
+        backlog=backlog,
+        ready=lambda: watch.readiness.ready,
+        draining=lambda: turns.draining,
+    )
+
+
+async def _listen_to_operators(stack: AsyncExitStack, container: Container, settings: Settings) -> None:
+    """Listen at the port, or if other workers of ours have it, at one of those that follow: each has its own metrics."""
+    told = admin.Admin(container.readiness(), container.meter().expose)
+    last = settings.admin.port + settings.server.workers - 1
+    for port in range(settings.admin.port, last + 1):
+        try:
+            await stack.enter_async_context(admin.serving(told, settings.admin.host, port))
+        except admin.PortTaken as taken:
+            if port == last:
+                raise SettingsError([f"A2A_ADMIN_PORT: {taken}"]) from taken
+        else:
+            return
+
+
+@contextmanager
+def _tracing() -> Iterator[Tracer]:
+    """Have spans sent, if this installation can; that it should, by A2A_TRACING, was looked at before."""
+    try:
+        from opencode_a2a_server.adapters.outbound.otel.tracer import OtelTracer, batched
+
+        tracer = OtelTracer.to(batched(), VERSION)
+    except ImportError:
+        _log.warning("nothing is traced: OTEL_EXPORTER_OTLP_ENDPOINT is set, but %s", _NO_OTEL)
+        yield UNTRACED
+        return
+    try:
+        yield tracer
+    finally:
+        tracer.close()
 
 
 def _terms(settings: InterruptSettings) -> Terms:
@@ -700,6 +794,7 @@ def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncCo
         surroundings.clock,
         default=opencode.options.model,
         keep=Keep(opencode.open_directories, opencode.directory_idle),
+        watch=OpenCodeWatch(surroundings.clock, surroundings.meter, surroundings.tracer),
     )
 
 

@@ -80,6 +80,8 @@ class Message:
     accepts: tuple[str, ...] = ()
     """Media types in which its sender takes output; none if nothing was said of that."""
     wishes: Wishes = NO_WISHES
+    trace: str = ""
+    """What its sending is part of, as a W3C traceparent; what is done about it, however much later, is so too."""
 
     @property
     def text(self) -> str:

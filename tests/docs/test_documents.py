@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from opencode_a2a_server.adapters.outbound.policy import parse_policy
 from opencode_a2a_server.adapters.outbound.push.webhook import signature
@@ -257,3 +258,26 @@ def test_the_signature_of_how_to_push_is_the_one_that_is_sent() -> None:
         return bool(shown["verified"](b"secret", signature("secret", at, b"body"), body))
 
     assert [taken(now, b"body"), taken(now, b"other"), taken(now - 600, b"body")] == [True, False, False]
+
+
+def test_the_probes_of_how_to_observe_answer(tmp_path: Path) -> None:
+    _, metrics_of = blocks("how-to/observe.md", "yaml")
+    (commands,) = blocks("how-to/observe.md", "bash")
+    port = free_port()
+
+    with RunningService({"A2A_RUNTIME": "scripted", "A2A_ADMIN_PORT": str(port)}) as service:
+        said = [
+            run(["bash", "-c", command.replace("9090", str(port))], service, tmp_path)
+            for command in commands.strip().splitlines()
+        ]
+
+    assert json.loads(said[0]) == {"status": "ok"}
+    assert json.loads(said[1])["status"] == "ready"
+    assert "opencode_a2a_upstream_ready 1.0" in said[2]
+    assert yaml.safe_load(metrics_of)["scrape_configs"][0]["job_name"] == "opencode-a2a-server"
+
+
+def test_the_probes_for_kubernetes_ask_for_paths_that_exist() -> None:
+    probes, _ = blocks("how-to/observe.md", "yaml")
+
+    assert {probe["httpGet"]["path"] for probe in yaml.safe_load(probes).values()} == {"/livez", "/readyz"}

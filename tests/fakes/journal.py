@@ -124,6 +124,8 @@ class FakeJournal:
     broken: bool = False
     full: bool = False
     logs: dict[TaskId, FakeLog] = field(factory=dict)
+    hangs: bool = False
+    """Whether nobody who looks how it is gets an answer."""
 
     async def create(self, task_id: TaskId, submitted: TaskSubmitted) -> FakeLog:
         """See `Journal.create`."""
@@ -155,6 +157,8 @@ class FakeJournal:
 
     async def probe(self) -> str:
         """See `Journal.probe`."""
+        if self.hangs:
+            await asyncio.Event().wait()
         return "the store takes no writes" if self.broken else ""
 
     def release(self) -> None:

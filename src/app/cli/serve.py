@@ -32,12 +32,12 @@ def serve(workers: int | None) -> None:
 
     from .logs import configure_logging
 
-    configure_logging(settings.log)
+    configure_logging(settings)
     for note in settings.notes:
         logging.getLogger(__name__).warning(note)
     if problems := list(problems_of(settings)):
         leave("\n".join(problems), USAGE)
-    serve_service(settings, lambda: configure_logging(settings.log))
+    serve_service(settings, lambda: configure_logging(settings))
 
 
 @click.command()
@@ -50,7 +50,7 @@ def check() -> None:
 
     from .logs import configure_logging
 
-    configure_logging(settings.log)
+    configure_logging(settings)
     try:
         problems = asyncio.run(check_service(settings))
     except SettingsError as error:

@@ -10,6 +10,8 @@ from attrs import field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.ids import Ids
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
+from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
 from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.events import Event, Recollection
 from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, SessionId, TaskId
@@ -149,6 +151,9 @@ class Surroundings:
     ids: Ids
     environ: Mapping[str, str] = field(factory=dict, repr=False)
     """The environment variables, for settings of the runtime's own."""
+    meter: Meter = UNMETERED
+    tracer: Tracer = UNTRACED
+    """Who hears of the runtime's calls, and what they are part of."""
 
 
 class AgentFactory(Protocol):

@@ -10,16 +10,17 @@ from __future__ import annotations
 from .access import AuthSettings, LimitSettings, MethodSettings, SigningSettings
 from .agent import OpenCodeSettings, RuntimeSettings, SessionSettings
 from .calling import ClientSettings
-from .network import GrpcSettings, HttpSettings, ServerSettings
+from .network import AdminSettings, GrpcSettings, HttpSettings, ServerSettings
 from .reading import WITHOUT_EFFECT, every_setting, keys, load_settings, read_text, shown
 from .store import StoreBackend, StoreSettings
-from .telling import CardSettings, LogFormat, LogLevel, LogSettings, PushSettings, SharedMetadata
+from .telling import CardSettings, LogFormat, LogLevel, LogSettings, PushSettings, SharedMetadata, TracingSettings
 from .turns import InterruptSettings, TurnSettings
 from .values import Secret, SettingsError, listed
 from .whole import Settings
 
 __all__ = [
     "WITHOUT_EFFECT",
+    "AdminSettings",
     "AuthSettings",
     "CardSettings",
     "ClientSettings",
@@ -43,6 +44,7 @@ __all__ = [
     "SigningSettings",
     "StoreBackend",
     "StoreSettings",
+    "TracingSettings",
     "TurnSettings",
     "every_setting",
     "keys",

@@ -1,4 +1,4 @@
-"""Where the service listens, and how it speaks HTTP and gRPC."""
+"""Where the service listens, for clients and for operators, and how it speaks HTTP and gRPC."""
 
 from __future__ import annotations
 
@@ -135,3 +135,16 @@ class HttpSettings:
     def hosts(self) -> tuple[str, ...]:
         """The hosts allowed."""
         return listed(self.allowed_hosts)
+
+
+@frozen
+class AdminSettings:
+    """Where operators look: probes and metrics, without a token, on a listener of its own."""
+
+    port: int = setting(
+        "A2A_ADMIN_PORT",
+        "Port for `/livez`, `/readyz` and `/metrics`; 0: none. Further workers take the ports that follow.",
+        0,
+        check=port,
+    )
+    host: str = setting("A2A_ADMIN_HOST", "Address to listen on for them.", "127.0.0.1")

@@ -23,8 +23,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "A2A_PROTOCOL_VERSION": "the protocol version is negotiated with each request",
     "A2A_SESSION_CACHE_TTL_SECONDS": "bindings of contexts to sessions are kept in the store",
     "A2A_SESSION_CACHE_MAXSIZE": "bindings of contexts to sessions are kept in the store",
-    "A2A_LOG_PAYLOADS": "payloads are not logged",
-    "A2A_LOG_BODY_LIMIT": "payloads are not logged",
 }
 """Variables of opencode-a2a-server 0.2 which are taken and do nothing, each with the reason; the start says so."""
 
@@ -145,6 +143,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from _contradictions_of_tokens(settings.auth)
     if settings.grpc.port and settings.grpc.port == settings.server.port:
         yield "A2A_GRPC_PORT: must differ from A2A_PORT, which HTTP is served on"
+    if settings.admin.port and settings.admin.port in (settings.server.port, settings.grpc.port):
+        yield "A2A_ADMIN_PORT: must differ from A2A_PORT and A2A_GRPC_PORT, which clients use"
+    if settings.traced and (protocol := _otlp_protocol(settings)) not in ("", "http/protobuf"):
+        yield f"OTEL_EXPORTER_OTLP_PROTOCOL: spans are sent by http/protobuf, not {protocol}; or A2A_TRACING=false"
     token = settings.auth.bearer_token
     if token is not None and any(ord(character) < 0x21 or ord(character) > 0x7E for character in token):  # noqa: PLR2004
         yield "A2A_BEARER_TOKEN: must be printable ASCII without spaces, or no client could send it"
@@ -157,6 +159,11 @@ def _contradictions_of_tokens(auth: AuthSettings) -> Iterator[str]:
         yield "A2A_OIDC_ISSUER: must begin with https://, or keys could be exchanged on their way; http:// is for loopback"
     if auth.jwks_url and not is_safe(auth.jwks_url):
         yield "A2A_OIDC_JWKS_URL: must begin with https://; http:// is for loopback"
+
+
+def _otlp_protocol(settings: Settings) -> str:
+    names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    return next(filter(None, map(settings.environment.get, names)), "")
 
 
 def _notes(environment: Mapping[str, str]) -> Iterator[str]:

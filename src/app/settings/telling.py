@@ -1,4 +1,4 @@
-"""What the service tells: in its card, by push notifications, in its log."""
+"""What the service tells: in its card, by push notifications, in its log and its traces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from .values import Secret, at_least_one, http_url, listed, positive, setting
+from .values import Secret, at_least_one, http_url, listed, not_negative, positive, setting
 
 
 class SharedMetadata(Enum):
@@ -124,3 +124,24 @@ class LogSettings:
 
     level: LogLevel = setting("A2A_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", LogLevel.WARNING)
     format: LogFormat = setting("A2A_LOG_FORMAT", "`console` or `json`.", LogFormat.CONSOLE)
+    payloads: bool = setting(
+        "A2A_LOG_PAYLOADS",
+        "Whether the bodies of requests and answers are logged, too, at the level DEBUG. Those of methods that bear "
+        "secrets or answers are named only.",
+        default=False,
+    )
+    body_limit: int = setting(
+        "A2A_LOG_BODY_LIMIT", "Bytes of a body that are logged; 0 is the whole body.", 0, check=not_negative
+    )
+
+
+@frozen
+class TracingSettings:
+    """Traces, by OpenTelemetry."""
+
+    wanted: bool | None = setting(
+        "A2A_TRACING",
+        "Whether spans are sent, to where the variables OTEL_EXPORTER_OTLP_* say. Default: if "
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set. Needs the extra: `pip install 'opencode-a2a-server[otel]'`.",
+        None,
+    )

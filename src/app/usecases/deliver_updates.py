@@ -22,8 +22,10 @@ from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal, Reader, TaskLog
+from opencode_a2a_server.app.ports.meter import UNMETERED, DeliveryEnd, Meter
 from opencode_a2a_server.app.ports.notifier import Encode, Notifier, Undelivered, Wording
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
+from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Tracer, Work
 from opencode_a2a_server.domain.errors import JournalUnavailable, TaskNotFound
 from opencode_a2a_server.domain.ids import PushConfigId, TaskId
 from opencode_a2a_server.domain.push import Outbox, Words, parcels
@@ -73,6 +75,8 @@ class DeliverUpdates:
     spread: Callable[[], float]
     """Chance, from 0 to 1: those who failed together shall not come back together."""
     pace: PushPace = field(factory=PushPace)
+    meter: Meter = UNMETERED
+    tracer: Tracer = UNTRACED
     _jobs: dict[_Key, asyncio.Task[None]] = field(factory=dict, init=False)
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -145,7 +149,7 @@ class DeliverUpdates:
 
     async def _follow(self, job: _Job) -> None:
         config = job.outbox.config
-        log = await self._patiently(lambda: self.journal.open(config.task_id))
+        job.log = log = await self._patiently(lambda: self.journal.open(config.task_id))
         try:
             if config.words is Words.V0_3:
                 await self._tell_task(job, log)
@@ -204,7 +208,7 @@ class DeliverUpdates:
         config, name = job.outbox.config, f"{job.outbox.config.task_id}:{job.outbox.upto}"
         if len(body) > self.pace.bytes_most:
             body = self.wording.brief(body)
-        while (fault := await self._attempt(job.outbox, name, body)) is not None:
+        while (fault := await self._attempt(job, name, body)) is not None:
             if fault.too_large and (brief := self.wording.brief(body)) != body:
                 body = brief
                 continue
@@ -222,11 +226,24 @@ class DeliverUpdates:
         longest = self.pace.pause * 2.0 ** min(failures - 1, _DOUBLINGS_MOST)
         return min(longest, self.pace.pause_most) * (1 + self.spread()) / 2
 
-    async def _attempt(self, outbox: Outbox, name: str, body: bytes) -> Undelivered | None:
+    async def _attempt(self, job: _Job, name: str, body: bytes) -> Undelivered | None:
         """Try once; gives what went wrong."""
+        outbox = job.outbox
+        async with self._slots:
+            began = self.clock.monotonic()
+            with self.tracer.begin(Work.DELIVERY, "push notification", job.trace) as span:
+                span.tell(Fact.TASK, outbox.config.task_id)
+                span.tell(Fact.CONFIG, outbox.config.id)
+                if (fault := await self._send(outbox, name, body)) is not None:
+                    span.fail(type(fault).__name__)
+        last = fault is not None and (fault.final or outbox.failures + 1 >= self.pace.attempts)
+        end = DeliveryEnd.DELIVERED if fault is None else DeliveryEnd.STOPPED if last else DeliveryEnd.FAILED
+        self.meter.delivery_attempted(end, self.clock.monotonic() - began)
+        return fault
+
+    async def _send(self, outbox: Outbox, name: str, body: bytes) -> Undelivered | None:
         try:
-            async with self._slots:
-                await self.clock.within(self.pace.timeout, self.notifier.deliver(outbox.config, name, body))
+            await self.clock.within(self.pace.timeout, self.notifier.deliver(outbox.config, name, body))
         except TimeoutError:
             return Undelivered(f"no answer within {self.pace.timeout:g} seconds")
         except Undelivered as fault:
@@ -251,6 +268,12 @@ class _Job:
     """How far one configuration has come."""
 
     outbox: Outbox
+    log: TaskLog | None = None
+
+    @property
+    def trace(self) -> str:
+        """What the delivery is part of: what the message is that the task works on."""
+        return "" if self.log is None else self.log.task.worked_on.trace
 
 
 def _all_read(log: TaskLog, reader: Reader) -> bool:

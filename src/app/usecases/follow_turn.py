@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 from opencode_a2a_server.app.ports.agent import Agent, Hearing
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter, TurnEnd
 from opencode_a2a_server.app.usecases.job import Job, Pace, keep
 from opencode_a2a_server.app.usecases.tend_inbox import TendInbox
 from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
@@ -20,9 +21,13 @@ from opencode_a2a_server.domain.events import Event, Failure, Gap
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
-from opencode_a2a_server.domain.updates import StatusChanged, TurnStarted, Update
+from opencode_a2a_server.domain.updates import ArtifactTold, StatusChanged, TextAppended, TurnStarted, Update
+from opencode_a2a_server.domain.usage import Usage
 
 _log = logging.getLogger(__name__)
+
+_OUTPUT = (TextAppended, ArtifactTold)
+_ENDS = {TaskState.COMPLETED: TurnEnd.COMPLETED, TaskState.CANCELED: TurnEnd.CANCELED}
 
 
 @define(eq=False)
@@ -48,7 +53,13 @@ class FollowTurn:
     audit: Audit
     patch_most: int = 0
     """Bytes that a patch of what the turn changed may have; 0 if changes are not told."""
+    meter: Meter = UNMETERED
+    spoke: bool = False
+    """Whether it has given output; of one that was taken up that was perhaps long ago."""
 
+    _began: float = field(init=False)
+    _before: Usage = field(init=False)
+    """What the task had used before."""
     _inbox: TendInbox = field(init=False)
     _contact: float = field(default=0.0, init=False)
     """When the runtime last said or showed anything."""
@@ -58,6 +69,14 @@ class FollowTurn:
     """How often in a row the runtime could not be asked."""
     _aborts: int = field(default=0, init=False)
     _aborted_at: float = field(default=0.0, init=False)
+
+    @_began.default
+    def _begun(self) -> float:
+        return self.clock.monotonic()
+
+    @_before.default
+    def _used(self) -> Usage:
+        return self.turn.usage
 
     @_inbox.default
     def _tended(self) -> TendInbox:
@@ -69,11 +88,22 @@ class FollowTurn:
         self._quiet = self.pace.first_look
         if (seconds := self.turn.limits.seconds) is not None:
             self._deadline = self._now() + seconds
+        end = TurnEnd.LEFT
         try:
             while self.turn.outcome is None:
                 await self._advance()
+            end = _ENDS.get(self.turn.outcome, TurnEnd.FAILED)
+        except Exception:
+            end = TurnEnd.FAILED
+            raise
         finally:
             self._inbox.close()
+            self.meter.turn_ended(end, self._now() - self._began, self.usage)
+
+    @property
+    def usage(self) -> Usage:
+        """What this turn has used."""
+        return self.turn.usage - self._before
 
     async def _advance(self) -> None:
         if self.job.canceled.is_set() and self._abort_is_due():
@@ -127,6 +157,9 @@ class FollowTurn:
         self._contact = self._now()
         self.turn.now = self.clock.now()
         if updates := self.turn.receive_all(events):
+            if not self.spoke and any(isinstance(update, _OUTPUT) for update in updates):
+                self.spoke = True
+                self.meter.turn_spoke(self._now() - self._began)
             await self._keep(updates)
             await self._inbox.note(updates)
 

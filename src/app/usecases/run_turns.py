@@ -24,6 +24,8 @@ from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
+from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Span, Tracer, Work
 from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn
 from opencode_a2a_server.app.usecases.job import Job, Pace, keep
@@ -76,6 +78,8 @@ class RunTurns:
     pace: Pace = field(factory=Pace)
     patch_most: int = 0
     """Bytes that the patch of what a turn changed may have; 0 if changes are not told."""
+    meter: Meter = UNMETERED
+    tracer: Tracer = UNTRACED
 
     draining: bool = field(default=False, init=False)
     """Whether no new work is taken."""
@@ -104,6 +108,11 @@ class RunTurns:
     def active(self) -> int:
         """How many jobs there are."""
         return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many permissions and questions wait for an answer."""
+        return sum(len(job.turn.pending) for job in self._running.values() if job.turn is not None)
 
     async def drain(self, seconds: float) -> bool:
         """
@@ -264,29 +273,45 @@ class RunTurns:
                 await self._keep(job, TurnStarted(session, prompt, replaced=bound.replaced))
             follow = self._begin(job, session, prompt, hearing)
             await self._patiently(job, job.log.durable)
-            await self._send(job, session, prompt, message)
-            await self._follow(job, follow)
+            await self._drive(job, follow, message)
+            await self._go_on(job, follow)
 
     async def _take_up(self, job: Job, session: Session, prompt: MessageId) -> None:
         """Take up a turn that another life of the service began, and perhaps did not come to send."""
         async with self._hearing(job, session) as hearing:
             follow = self._begin(job, session, prompt, hearing)
+            follow.spoke = True
             follow.turn.receive(Gap())
-            if not job.canceled.is_set() and await self._is_unsent(job, session, prompt):
-                await self._send(job, session, prompt, job.log.task.worked_on)
-            await self._follow(job, follow)
+            unsent = not job.canceled.is_set() and await self._is_unsent(job, session, prompt)
+            await self._drive(job, follow, job.log.task.worked_on, sent=not unsent)
+            await self._go_on(job, follow)
 
-    async def _follow(self, job: Job, follow: FollowTurn) -> None:
-        """Follow a turn, then those of the messages that came meanwhile; the session stays the task's till the last."""
-        await follow()
+    async def _drive(self, job: Job, follow: FollowTurn, message: Message, *, sent: bool = False) -> None:
+        """Send a prompt, unless that was done, and follow its turn to the end: a part of what its message is part of."""
+        with self.tracer.begin(Work.TURN, self.agent.name, message.trace) as span:
+            self._describe(span, job, follow, message)
+            if not sent:
+                await self._send(job, follow.session, follow.turn.prompt, message)
+            await follow()
+            _conclude(span, follow)
+
+    def _describe(self, span: Span, job: Job, follow: FollowTurn, message: Message) -> None:
+        task, model = job.log.task, self.options.with_wishes(message.wishes).model
+        span.tell(Fact.TASK, task.id)
+        span.tell(Fact.CONTEXT, task.context_id)
+        span.tell(Fact.SESSION, follow.session.id)
+        if model is not None:
+            span.tell(Fact.MODEL, model.model_id)
+
+    async def _go_on(self, job: Job, follow: FollowTurn) -> None:
+        """Drive the turns of the messages that came meanwhile; the session stays the task's till the last."""
         task = job.log.task
         while not (task.state.terminal or job.canceled.is_set()):
             if task.prompt is None or task.prompt == follow.turn.prompt:
                 return
             follow = self._begin(job, follow.session, task.prompt, follow.hearing)
             await self._patiently(job, job.log.durable)
-            await self._send(job, follow.session, task.prompt, task.worked_on)
-            await follow()
+            await self._drive(job, follow, task.worked_on)
 
     async def _is_unsent(self, job: Job, session: Session, prompt: MessageId) -> bool:
         """Say whether the last life of the service ended between journaling a prompt and sending it."""
@@ -301,7 +326,7 @@ class RunTurns:
     def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
         job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits, self.terms)
         return FollowTurn(
-            self.agent, self.clock, self.pace, job, job.turn, session, hearing, self.audit, self.patch_most
+            self.agent, self.clock, self.pace, job, job.turn, session, hearing, self.audit, self.patch_most, self.meter
         )
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
@@ -361,6 +386,20 @@ class RunTurns:
         async with AsyncExitStack() as stack:
             await self._patiently(job, lambda: stack.enter_async_context(self.holds.alone(name)))
             yield
+
+
+def _conclude(span: Span, follow: FollowTurn) -> None:
+    """Tell how a turn ended, and what it used."""
+    usage, state = follow.usage, follow.turn.outcome
+    span.tell(Fact.INPUT_TOKENS, usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens)
+    span.tell(Fact.OUTPUT_TOKENS, usage.output_tokens + usage.reasoning_tokens)
+    span.tell(Fact.CACHE_READ_TOKENS, usage.cache_read_tokens)
+    span.tell(Fact.CACHE_WRITE_TOKENS, usage.cache_write_tokens)
+    span.tell(Fact.COST, usage.cost)
+    if state is not None:
+        span.tell(Fact.STATE, state.value)
+        if state in _FAILED:
+            span.fail(state.value)
 
 
 __all__ = ["Job", "Pace", "RunTurns"]

@@ -47,7 +47,7 @@ class StreamMessage:
             return accepted
         if push is not None and self.notify is not None:
             await self.notify.keep(accepted.log, accepted.seq, push)
-        return Subscription.now(accepted.log, accepted.seq)
+        return Subscription.now(accepted.log, accepted.seq, meter=self.subscribe.meter)
 
     async def _said_before(self, principal: Principal, message: Message, cursor: Cursor) -> bool:
         try:

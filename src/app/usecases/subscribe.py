@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.journal import Journal, Reader, TaskLog
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import TaskIsTerminal
 from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 from opencode_a2a_server.domain.updates import Entry
+
+_MEASURED: Final = 1.0
+"""Seconds between two updates of a stream whose lag is measured."""
 
 
 @frozen
@@ -37,12 +42,21 @@ class Subscription:
     """What the task waits for counts as an end of the stream only if it began to wait after this entry."""
     resumed: bool = False
     gap: bool = False
+    meter: Meter = UNMETERED
+    _live: Seq = field(init=False)
+    """What is behind this entry was said while the stream was open."""
+    _measured: float = field(default=float("-inf"), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._live = self.log.task.seq
 
     @classmethod
-    def now(cls, log: TaskLog, since: Seq | None = None, *, gap: bool = False) -> Subscription:
+    def now(
+        cls, log: TaskLog, since: Seq | None = None, *, gap: bool = False, meter: Meter = UNMETERED
+    ) -> Subscription:
         """Open with the task as it stands. The caller encodes it before it awaits anything."""
         seq = log.task.seq
-        return cls(log, log.read(seq), seq, seq if since is None else since, gap=gap)
+        return cls(log, log.read(seq), seq, seq if since is None else since, gap=gap, meter=meter)
 
     @property
     def ended(self) -> bool:
@@ -64,6 +78,9 @@ class Subscription:
         stream says why it ends. Whoever reads on from there, or gets the task, has it.
         """
         entries, status = await self.reader.next(patience), self.log.task.status
+        if entries and entries[0].at >= self._measured and entries[0].seq > self._live:
+            self._measured = entries[0].at + _MEASURED
+            self.meter.update_told(entries[0].at)
         if not (status.state.interrupted and self.since < status.seq):
             return entries
         return [entry for entry in entries if entry.seq <= status.seq]
@@ -83,6 +100,7 @@ class Subscribe:
     """
 
     journal: Journal
+    meter: Meter = UNMETERED
 
     async def __call__(self, principal: Principal, task_id: TaskId, cursor: Cursor | None = None) -> Subscription:
         """Open the stream."""
@@ -90,9 +108,9 @@ class Subscribe:
         if cursor is None:
             if log.task.state.terminal:
                 raise TaskIsTerminal(f"task {task_id} is {log.task.state.value}; get it instead")
-            return Subscription.now(log)
+            return Subscription.now(log, meter=self.meter)
         if cursor.task_id != task_id or not 0 < cursor.seq <= log.task.seq:
-            return Subscription.now(log, gap=True)
+            return Subscription.now(log, gap=True, meter=self.meter)
         if not await log.reaches(cursor.seq):  # retention has folded what the client has not read
-            return Subscription.now(log, gap=True)
-        return Subscription(log, log.read(cursor.seq), cursor.seq, cursor.seq, resumed=True)
+            return Subscription.now(log, gap=True, meter=self.meter)
+        return Subscription(log, log.read(cursor.seq), cursor.seq, cursor.seq, resumed=True, meter=self.meter)

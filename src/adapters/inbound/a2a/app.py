@@ -38,6 +38,8 @@ from .rpc import Rpc
 from .v03 import methods as v0_3
 from .v03.rest import PREFIX, RestV03
 from .v03.shape import JSON as JSON_V03
+from .watch import Watch, note_refusal
+from .watched import Payloads, Watched
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     lifespan: Sequence[Lifespan] = (),
     manners: Manners = _MANNERS,
     keys: Mapping[str, Any] = jwks.NO_KEYS,
+    watch: Watch | None = None,
+    payloads: Payloads | None = None,
 ) -> Litestar:
     """
     Build the application.
@@ -73,6 +77,8 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         lifespan: What lives as long as the application does.
         manners: How HTTP is spoken, to browsers above all.
         keys: The JSON Web Key Set of what the service signs with.
+        watch: Who hears of requests, to measure and to trace them.
+        payloads: How much of what is said is logged; nothing if this is None.
 
     """
     rests = {"1.0": Rest, "0.3": RestV03}
@@ -110,6 +116,8 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     )
     # Around all that Litestar does, its own refusals included, which its middleware does not see.
     app.asgi_handler = Front(app, app.asgi_handler, manners, card.public_url)
+    if watch is not None:
+        app.asgi_handler = Watched(app.asgi_handler, watch, payloads)
     return app
 
 
@@ -179,6 +187,7 @@ def _tell(request: AnyRequest, error: Exception) -> Response[bytes]:
     fault = Fault.of(error)
     if fault.internal:
         _log.error("%s %s broke", scope.get("method"), scope.get("path"), exc_info=error)
+    note_refusal(fault)
     told = refusal(scope["path"], fault)
     headers = {name.decode(): value.decode() for name, value in told.head(scope)}
     if isinstance(error, MethodNotAllowedException):

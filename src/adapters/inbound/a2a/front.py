@@ -22,16 +22,18 @@ from .encode import to_json
 from .errors import Fault, HostNotAllowed, MethodNotFound, OriginNotAllowed
 from .reply import A2A_JSON, JSON, Content, Headers, Terms, piece, settle
 from .routes import all_methods, methods_of
+from .watch import note_refusal
 
 ANYONE: Final = "*"
 
 _EXPOSED: Final = (
-    b"A2A-Extensions, X-A2A-Extensions, A2A-Version, Allow, ETag, Location, Retry-After, Vary, WWW-Authenticate"
+    b"A2A-Extensions, X-A2A-Extensions, A2A-Version, Allow, ETag, Location, Retry-After, Vary, WWW-Authenticate, "
+    b"X-Request-Id"
 )
 """What a page may read of an answer, besides the few headers that browsers show anyway."""
 _TAKEN: Final = (
     b"Authorization, Content-Type, A2A-Version, A2A-Extensions, X-A2A-Extensions, Last-Event-ID, If-None-Match, "
-    b"Cache-Control, traceparent, tracestate"
+    b"Cache-Control, X-Request-Id, traceparent, tracestate"
 )
 """What a page may send besides the few headers that browsers send anyway."""
 _KNOWN_FOR: Final = b"7200"
@@ -91,7 +93,9 @@ class Front:
         settle(scope, self._terms(origin, takes=takes) if origin else self._plain[takes])
         error = self._refused(origin, host)
         if error is not None:
-            await refusal(scope["path"], Fault.of(error))(scope, receive, send)
+            fault = Fault.of(error)
+            note_refusal(fault)
+            await refusal(scope["path"], fault)(scope, receive, send)
         elif scope["method"] == HttpMethod.HEAD:
             await self._look(scope, receive, send)
         elif scope["method"] == HttpMethod.OPTIONS:

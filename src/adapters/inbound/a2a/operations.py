@@ -26,6 +26,7 @@ from .parameters import Call
 from .push import Push, PushServices
 from .requests import ListRequest, SendRequest, TaskRequest
 from .sse import Feed
+from .watch import traced
 
 
 @frozen
@@ -106,7 +107,7 @@ class Operations:
         call.check("SendMessage")
         sent = await self.services.send_message(
             call.principal,
-            request.message,
+            traced(request.message),
             return_immediately=request.return_immediately or not call.awaited,
             push=self._asked_with(call, request),
         )
@@ -143,7 +144,7 @@ class Operations:
         """Send a message and follow its task (3.1.2)."""
         call.check("SendStreamingMessage")
         streamed = await self.services.stream_message(
-            call.principal, request.message, call.cursor, push=self._asked_with(call, request)
+            call.principal, traced(request.message), call.cursor, push=self._asked_with(call, request)
         )
         if isinstance(streamed, Message):
             return Feed(encode.message_response(streamed, shape=self._shape(call)))

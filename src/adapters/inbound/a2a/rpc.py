@@ -26,6 +26,7 @@ from .parameters import AnyRequest, Call, check_media_type, read_body, read_call
 from .reply import EVENTS, Content, Reply
 from .requests import parsed, read_cancel, read_get, read_json, read_list, read_send, read_subscribe
 from .sse import Envelope, EventStream, Feed
+from .watch import note_operation, note_refusal
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +131,9 @@ class Rpc:
             called = RpcCall(_id_of(body))
             called = _checked(body)
             call = self._call(request, called)
-            result = await self._method(called.method, call.version)(self.operations, call, called.params)
+            method = self._method(called.method, call.version)
+            note_operation(called.method)
+            result = await method(self.operations, call, called.params)
         except Exception as error:  # noqa: BLE001 - JSON-RPC has a shape for every error
             await self.operations.services.record.refused(request.scope["auth"], cause_of(error), called.method)
             return _refusal(called, error, streamed=called.method in self.refused_in_streams)
@@ -195,6 +198,7 @@ def _checked(body: object) -> RpcCall:
 def _refusal(called: RpcCall, error: Exception, *, streamed: bool) -> Reply:
     """Tell an error: with HTTP's 200, since the call itself was answered, unless it never got as far as that."""
     fault = Fault.of(error)
+    note_refusal(fault)
     if fault.internal:
         _log.error("%s broke", called.method or "a call", exc_info=error)
     if called.notification and not isinstance(error, _NO_CALL):

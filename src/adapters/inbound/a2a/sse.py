@@ -31,6 +31,7 @@ from .drain import Drain
 from .encode import Encoder
 from .errors import Fault
 from .reply import EVENTS, NO_STORE, Headers, Reply, piece, start, terms_of
+from .watch import note_refusal
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +153,7 @@ class _Telling:
     async def fail(self, error: Exception) -> None:
         """End with an error, and where to go on."""
         fault = Fault.of(error, cursor=shared.cursor(self.encoder.task.id, self._told))
+        note_refusal(fault)
         if fault.internal:
             _log.error("a stream of task %s broke", self.encoder.task.id, exc_info=error)
         head, *_ = self._around

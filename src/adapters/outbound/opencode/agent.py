@@ -32,6 +32,7 @@ from .feed import Feed
 from .files import OpenCodeFiles
 from .instances import Instances, Keep
 from .sessions import OpenCodeEditor, OpenCodeReader, OpenCodeWorker
+from .watch import Watch
 from .workspaces import OpenCodeWorkspaces
 
 _NAMED = re.compile(r"ses_[A-Za-z0-9_-]{1,124}\Z")
@@ -65,17 +66,20 @@ class OpenCode:
     _readiness: Readiness = field(default=Readiness(ready=True), init=False)
 
     @classmethod
-    def at(
+    def at(  # noqa: PLR0913 - each by its name
         cls,
         address: Address,
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
         default: ModelChoice | None = None,
         keep: Keep | None = None,
+        watch: Watch | None = None,
     ) -> Self:
         """Make the runtime at an address."""
-        client = Client.to(address, transport)
-        agent = cls(client, clock, Feed(client, clock), default=default)
+        client, watch = Client.to(address, transport), watch or Watch(clock)
+        client.watch = watch
+        agent = cls(client, clock, Feed(client, clock, watch.meter), default=default)
         agent.instances = Instances(client, clock, agent.workspace, keep or Keep())
         client.on_directory = agent.instances.use
         return agent

@@ -15,6 +15,7 @@ import msgspec
 from attrs import define, field, frozen
 from httpx_aiohttp import AiohttpTransport
 
+from opencode_a2a_server.app.ports.tracer import Fact
 from opencode_a2a_server.domain.changes import FileChange
 from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, InvalidRequest
 from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
@@ -24,6 +25,7 @@ from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 
 from . import codec
 from .errors import check_answer, reaching
+from .watch import Watch
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _UNKNOWN = (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST)
@@ -64,6 +66,8 @@ class Client:
     _feed: httpx.AsyncBaseTransport
     _base: str
     _headers: Mapping[str, str]
+    watch: Watch | None = None
+    """Who hears of calls, besides the event feed."""
     on_directory: Callable[[str], None] | None = None
     """Hears of each directory that a call names."""
 
@@ -262,6 +266,15 @@ class Client:
         return await self._exchange(self._request(method, path, query or {}, body, read=read), what)
 
     async def _exchange(self, request: httpx.Request, what: str) -> httpx.Response:
+        if self.watch is None:
+            return await self._exchanged(request, what)
+        with self.watch.call(what) as span:
+            request.headers.update(span.headers)
+            response = await self._exchanged(request, what)
+            span.tell(Fact.STATUS, response.status_code)
+        return response
+
+    async def _exchanged(self, request: httpx.Request, what: str) -> httpx.Response:
         with reaching(what):
             response = await self._control.handle_async_request(request)
             try:

@@ -17,6 +17,7 @@ from typing import Self
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.domain.errors import Refusal
 from opencode_a2a_server.domain.events import Event, Gap, SessionOpened, Telling
 from opencode_a2a_server.domain.ids import SessionId
@@ -75,6 +76,7 @@ class Feed:
 
     client: Client
     clock: Clock
+    meter: Meter = UNMETERED
     connected: bool = field(default=False, init=False)
     _hearings: dict[SessionId, list[FeedHearing]] = field(factory=dict, init=False)
     _keeper: asyncio.Task[None] | None = field(default=None, init=False)
@@ -155,6 +157,7 @@ class Feed:
             return
         if frame.connected:
             self.connected = True
+            self.meter.feed_connected()
             _log.info("event feed connected")
             self._tell_all(Gap())
         else:

@@ -22,6 +22,7 @@ from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.notifier import Undelivered
+from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Tracer, Work
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.push import PushConfig, Words
 
@@ -58,10 +59,11 @@ class Webhook:
     patience: float = 10.0
     """Seconds to look a host up, to connect, to send or to be answered."""
     proof: Proof = field(factory=Proof)
+    tracer: Tracer = UNTRACED
 
     @classmethod
     @asynccontextmanager
-    async def open(
+    async def open(  # noqa: PLR0913 - what it is made of, each by its name
         cls,
         guard: Guard,
         clock: Clock,
@@ -69,6 +71,7 @@ class Webhook:
         patience: float = 10.0,
         proof: Proof | None = None,
         verify: ssl.SSLContext | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> AsyncIterator[Webhook]:
         """Open one for as long as the body runs."""
         transport = httpx.AsyncHTTPTransport(
@@ -77,7 +80,7 @@ class Webhook:
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=0),
         )
         async with transport:
-            yield cls(guard, clock, transport, patience, proof or Proof())
+            yield cls(guard, clock, transport, patience, proof or Proof(), tracer)
 
     async def check(self, config: PushConfig) -> None:
         """
@@ -140,8 +143,11 @@ class Webhook:
                 "timeout": httpx.Timeout(self.patience).as_dict(),
             },
         )
-        response = await self.transport.handle_async_request(request)
-        await response.aclose()
+        with self.tracer.begin(Work.CALL, "POST") as span:
+            request.headers.update(span.headers)
+            response = await self.transport.handle_async_request(request)
+            await response.aclose()
+            span.tell(Fact.STATUS, response.status_code)
         return response.status_code
 
     def _headers(self, config: PushConfig, name: str, body: bytes) -> dict[str, str]:

@@ -72,6 +72,7 @@ class LiveLog:
         log = cls(task, Seq(0), writer, head, bodies, Tail(Seq(1)), fresh=len(body))
         log._tail.add(entry, len(body))
         standing = Standing(task.state, entry.at, entry.seq)
+        writer.meter.task_became(task.state)
         writer.put(log, [(head, entry.seq, entry.at, body)], size, standing, begun=True)
         return log
 
@@ -118,6 +119,8 @@ class LiveLog:
             rows.append((head, seq, at, body))
         self._fresh += size
         standing = self._standing() if task.status.seq > before else None
+        if standing is not None:
+            self._writer.meter.task_became(standing.state)
         self._writer.put(self, rows, size, standing, registered)
         return seq
 

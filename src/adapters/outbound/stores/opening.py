@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from opencode_a2a_server.app.ports.errands import Errands
 from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
 from opencode_a2a_server.app.ports.replicas import Replicas
@@ -58,10 +59,14 @@ class Stores:
     holds: Holds
     replicas: Replicas
     errands: Errands
+    backlog: Callable[[], int]
+    """Gives the bytes that wait to be written."""
 
 
 @asynccontextmanager
-async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None) -> AsyncIterator[Stores]:
+async def open_stores(
+    url: str | None, clock: Clock, *, pace: Pace | None = None, meter: Meter = UNMETERED
+) -> AsyncIterator[Stores]:
     """
     Open the stores for as long as the body runs; then what waits is written.
 
@@ -74,7 +79,7 @@ async def open_stores(url: str | None, clock: Clock, *, pace: Pace | None = None
     """
     pace = pace or Pace()
     shared = url is not None and is_postgres(url)
-    opened = _open_shared(parsed_url(url or ""), clock, pace) if shared else _open_own(url, clock, pace)
+    opened = _open_shared(parsed_url(url or ""), clock, pace, meter) if shared else _open_own(url, clock, pace, meter)
     async with opened as stores:
         yield stores
 
@@ -93,11 +98,11 @@ def is_postgres(url: str) -> bool:
 
 
 @asynccontextmanager
-async def _open_own(url: str | None, clock: Clock, pace: Pace) -> AsyncIterator[Stores]:
+async def _open_own(url: str | None, clock: Clock, pace: Pace, meter: Meter) -> AsyncIterator[Stores]:
     path = None if url is None else database_path(url)
     storage: Storage = MemoryStorage() if path is None else await SqliteStorage.open(path)
     async with _closed_at_the_end(storage):
-        writer = Writer(storage, clock, pace)
+        writer = Writer(storage, clock, pace, meter)
         async with LiveJournal(writer) as journal:
             yield Stores(
                 journal,
@@ -109,14 +114,15 @@ async def _open_own(url: str | None, clock: Clock, pace: Pace) -> AsyncIterator[
                 OwnHolds(),
                 OneReplica(journal),
                 NoErrands(),
+                lambda: writer.backlog,
             )
 
 
 @asynccontextmanager
-async def _open_shared(url: URL, clock: Clock, pace: Pace) -> AsyncIterator[Stores]:
+async def _open_shared(url: URL, clock: Clock, pace: Pace, meter: Meter) -> AsyncIterator[Stores]:
     storage = await _join(url, clock)
     async with _closed_at_the_end(storage):
-        writer, replica = Writer(storage, clock, pace), storage.replica
+        writer, replica = Writer(storage, clock, pace, meter), storage.replica
         async with LiveJournal(writer, replica, Following(storage, clock)) as journal:
             yield Stores(
                 journal,
@@ -128,6 +134,7 @@ async def _open_shared(url: URL, clock: Clock, pace: Pace) -> AsyncIterator[Stor
                 SharedHolds(storage, writer, replica),
                 SharedReplicas(storage, journal, replica, clock),
                 SharedErrands(storage, writer, replica),
+                lambda: writer.backlog,
             )
 
 

@@ -19,6 +19,7 @@ import anyio
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.domain.errors import InvalidRequest, JournalUnavailable
 from opencode_a2a_server.domain.ids import PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.push import Outbox
@@ -70,6 +71,7 @@ class _Group:
     """What goes into one transaction, and who hears of it."""
 
     number: int
+    began: float
     batch: Batch = field(factory=Batch)
     told: dict[Settled, Seq] = field(factory=dict)
     size: int = 0
@@ -86,6 +88,7 @@ class Writer:
     storage: Storage
     clock: Clock
     pace: Pace
+    meter: Meter = UNMETERED
     trouble: str = field(default="", init=False)
     """Why the transaction under way does not get through, in words."""
 
@@ -191,6 +194,11 @@ class Writer:
         self._progress.set()
         self._progress.clear()
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be written."""
+        return self._backlog
+
     def hurry(self) -> None:
         """Do not linger: somebody waits, or there is no room for more."""
         if self.pace.linger > _BRIEF:
@@ -249,7 +257,7 @@ class Writer:
     def _gathering(self, size: int) -> _Group:
         if not self._waiting or self._waiting[-1].full:
             self._number += 1
-            self._waiting.append(_Group(self._number))
+            self._waiting.append(_Group(self._number, self.clock.monotonic()))
             self._work.set()
         group = self._waiting[-1]
         group.size += size
@@ -301,6 +309,8 @@ class Writer:
     def _settle(self, group: _Group) -> None:
         self._written = group.number
         self._backlog -= group.size
+        if rows := len(group.batch.rows):
+            self.meter.updates_written(rows, self.clock.monotonic() - group.began)
         for told, seq in group.told.items():
             told.settle(seq)
         self._progress.set()

@@ -20,11 +20,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from opencode_a2a_server.adapters.outbound.otel.tracer import OtelTracer
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
 from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Sign, Webhook
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.ports.notifier import Undelivered
+from opencode_a2a_server.app.ports.tracer import Work
 from opencode_a2a_server.domain.errors import InvalidRequest
 from opencode_a2a_server.domain.ids import PushConfigId, TaskId
 from opencode_a2a_server.domain.push import PushConfig, Words
@@ -89,6 +93,28 @@ async def test_the_signature_covers_time_and_body() -> None:
 
     said = dict(part.split("=") for part in receiver.requests[0].headers["x-a2a-signature"].split(","))
     assert said == {"t": "1700000000", "v1": hmac.new(b"secret", b"1700000000." + BODY, sha256).hexdigest()}
+
+
+async def test_a_receiver_is_told_which_trace_it_is_part_of() -> None:
+    receiver, exporter = Receiver(), InMemorySpanExporter()
+    tracer = receiver.webhook.tracer = OtelTracer.to(SimpleSpanProcessor(exporter), "test")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+
+    with tracer.begin(Work.DELIVERY, "push notification", f"00-{trace}-b7ad6b7169203331-01"):
+        await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    post, _ = exporter.get_finished_spans()
+    assert post.context is not None
+    told = receiver.requests[0].headers["traceparent"].split("-")
+    assert told[1:3] == [trace, f"{post.context.span_id:016x}"]
+
+
+async def test_who_is_not_traced_tells_no_trace() -> None:
+    receiver = Receiver()
+
+    await receiver.webhook.deliver(config(), "t:7", BODY)
+
+    assert "traceparent" not in receiver.requests[0].headers
 
 
 async def test_the_address_that_was_checked_is_called_under_the_name_of_its_host() -> None:

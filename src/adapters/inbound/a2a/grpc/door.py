@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -26,6 +26,7 @@ from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.errors import Fault
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call, call_of, check_version, first
+from opencode_a2a_server.adapters.inbound.a2a.watch import Watch, named, note_refusal
 from opencode_a2a_server.domain.errors import Draining, InvalidRequest
 
 from .status import Context, refuse
@@ -64,6 +65,7 @@ class Door:
 
     authenticate: Authenticate
     drain: Drain
+    watch: Watch | None = None
 
     def handlers(self, service: Service) -> grpc.GenericRpcHandler:
         """Give what gRPC calls: every method of a service, behind the door."""
@@ -102,9 +104,24 @@ class _Method:
 
     @property
     def handler(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+        watched = self.door.watch is not None
         if self.method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(self.stream)
-        return grpc.unary_unary_rpc_method_handler(self.answer)
+            return grpc.unary_stream_rpc_method_handler(self.watched_stream if watched else self.stream)
+        return grpc.unary_unary_rpc_method_handler(self.watched_answer if watched else self.answer)
+
+    async def watched_answer(self, sent: bytes, context: Context) -> bytes:
+        """Answer with one message, watched."""
+        with self._watching(context):
+            return await self.answer(sent, context)
+
+    async def watched_stream(self, sent: bytes, context: Context) -> None:
+        """Answer with a stream, watched."""
+        with self._watching(context):
+            await self.stream(sent, context)
+
+    def _watching(self, context: Context) -> AbstractContextManager[object]:
+        watch = self.door.watch
+        return nullcontext() if watch is None else watch.request(_headers(context), "grpc", named(self.method.name))
 
     async def answer(self, sent: bytes, context: Context) -> bytes:
         """Answer with one message."""
@@ -156,6 +173,7 @@ class _Method:
         record = self.service.operations.services.record
         await record.refused(None if call is None else call.caller, error, self.method.full_name)
         fault = Fault.of(error.error, cursor=error.cursor) if isinstance(error, Cut) else Fault.of(error)
+        note_refusal(fault)
         if fault.internal:
             _log.error("%s broke", self.method.full_name, exc_info=error)
         await refuse(context, fault)

@@ -14,6 +14,7 @@ from grpc_health.v1.health import aio as health
 from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
+from opencode_a2a_server.adapters.inbound.a2a.watch import Watch
 
 from . import v03, v1
 from .door import Door, Service
@@ -44,6 +45,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     body_limit: int = 1 << 20,
     shared: bool = False,
     tls: tuple[bytes, bytes] | None = None,
+    watch: Watch | None = None,
 ) -> AsyncIterator[int]:
     """
     Serve; gives the port, which is a free one if the address has 0.
@@ -59,6 +61,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
         shared: Whether other processes of this service listen there too: else two services on one port would silently
             share its clients.
         tls: A private key and its certificate with the chain, in PEM; without them nothing is encrypted.
+        watch: Who hears of calls, to measure and to trace them.
 
     Raises:
         PortTaken: The address cannot be listened on.
@@ -66,7 +69,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     """
     own = (("grpc.so_reuseport", int(shared)), ("grpc.max_receive_message_length", body_limit))
     server = grpc.aio.server(options=[*_OPTIONS, *own])
-    door, checks = Door(authenticate, drain), health.HealthServicer()
+    door, checks = Door(authenticate, drain, watch), health.HealthServicer()
     served = list(_served(operations, drain))
     server.add_generic_rpc_handlers(tuple(door.handlers(service) for service in served))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

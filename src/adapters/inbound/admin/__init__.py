@@ -1,0 +1,1 @@
+"""What operators see from outside, on a listener of its own: probes and metrics."""

@@ -1,0 +1,1 @@
+"""Traces, by OpenTelemetry; its packages are the extra `otel`."""

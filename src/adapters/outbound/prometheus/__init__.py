@@ -1,0 +1,5 @@
+"""Metrics, kept and exposed by prometheus-client."""
+
+from .meter import Described, Gauges, PrometheusMeter
+
+__all__ = ["Described", "Gauges", "PrometheusMeter"]
