@@ -22,7 +22,7 @@ from anyio.from_thread import start_blocking_portal
 from attrs import Factory, define, field
 
 from tests.e2e.answer import MODEL, Answer, fault, read_request, whole_answer
-from tests.e2e.script import CallTool, Conversation, Drop, Finish, Hang, Refuse, Say, ScriptError, next_actions
+from tests.e2e.script import CallTool, Conversation, Drop, Finish, Gate, Hang, Refuse, Say, ScriptError, next_actions
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 TITLE = "A scripted session"
 SUMMARY = "A summary of the conversation."
+_LOOK = 0.01
+"""Seconds between two looks at a gate; a test opens it from a thread of its own."""
 
 Kind = Literal["turn", "title", "summary"]
 Ending = Literal["open", "finished", "refused", "dropped", "hung up"]
@@ -102,6 +104,7 @@ class ScriptedModel:
         self._port = port
         self._requests: list[Call] = []
         self._failures: Counter[tuple[str, str, str, int]] = Counter()
+        self._open_gates: set[str] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -149,6 +152,10 @@ class ScriptedModel:
         until(lambda: call.ended is not None, within=within, what=f"the end of {call}")
         return call.ending
 
+    def open_gate(self, name: str) -> None:
+        """Let those go on who wait at a gate, and who come to it later."""
+        self._open_gates.add(name)
+
     def forget(self) -> None:
         """Drop the record."""
         self._requests.clear()
@@ -183,7 +190,7 @@ class ScriptedModel:
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(_watch, call, stream, jobs.cancel_scope)
             with suppress(anyio.BrokenResourceError):  # the watch sees it too, and notes it
-                await _play(actions, call, stream)
+                await _play(actions, call, stream, self._open_gates)
                 jobs.cancel_scope.cancel()
 
     def _record(self, request: Request) -> Call:
@@ -241,7 +248,7 @@ async def _watch(call: Call, stream: ByteStream, scope: anyio.CancelScope) -> No
     scope.cancel()
 
 
-async def _play(actions: Sequence[Action], call: Call, stream: ByteStream) -> None:
+async def _play(actions: Sequence[Action], call: Call, stream: ByteStream, gates: set[str]) -> None:
     if actions and isinstance(refusal := actions[-1], Refuse):
         later = {} if refusal.after is None else {"retry-after-ms": f"{refusal.after * 1000:.0f}"}
         call.end("refused")
@@ -259,6 +266,9 @@ async def _play(actions: Sequence[Action], call: Call, stream: ByteStream) -> No
                 await answer.call_tool(action, f"{call.place}_{number}")
             case Hang(seconds):
                 await anyio.sleep(seconds)
+            case Gate(name):
+                while name not in gates:
+                    await anyio.sleep(_LOOK)
             case Finish(reason):
                 answer.finish = reason
             case Drop() | Refuse():

@@ -203,7 +203,7 @@ class RealOpenCode:
         if running is None:
             return
 
-        tools = _descendants(running.pid)
+        tools = descendants(running.pid)
         running.send_signal(sign)
         try:
             running.wait(STOP_SECONDS)
@@ -314,12 +314,12 @@ def _free_port() -> int:
         return port
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """List the processes below this one; where the system has no /proc, none."""
     found: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended
             for child in map(int, listing.read_text(encoding="ascii").split()):
-                found += [child, *_descendants(child)]
+                found += [child, *descendants(child)]
 
     return found

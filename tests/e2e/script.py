@@ -17,6 +17,7 @@ The last user message of the conversation holds the script of the turn. Its dire
                                    retry as late as that
     [[drop times=1]]               cut the connection here, once or `times` times
     [[hang 30]]                    say nothing for so many seconds
+    [[gate NAME]]                  say nothing until the test opens the gate (`ScriptedModel.open_gate`)
     [[finish length]]              end with this finish reason
     [[nofinish]]                   end without a finish reason
 
@@ -86,13 +87,20 @@ class Hang:
 
 
 @frozen
+class Gate:
+    """Say nothing until a test opens the gate."""
+
+    name: str
+
+
+@frozen
 class Finish:
     """End with this finish reason, or with none."""
 
     reason: str | None
 
 
-Action = Say | CallTool | Refuse | Drop | Hang | Finish
+Action = Say | CallTool | Refuse | Drop | Hang | Gate | Finish
 
 
 @frozen
@@ -298,6 +306,10 @@ def _hang(argument: str, _: Conversation) -> Hang:
     return Hang(float(argument))
 
 
+def _gate(argument: str, _: Conversation) -> Gate:
+    return Gate(argument)
+
+
 def _finish(argument: str, _: Conversation) -> Finish:
     return Finish(argument)
 
@@ -320,6 +332,7 @@ _BUILDERS: dict[str, Callable[[str, Conversation], Action]] = {
     "status": _refuse,
     "drop": _drop,
     "hang": _hang,
+    "gate": _gate,
     "finish": _finish,
     "nofinish": _no_finish,
 }

@@ -99,11 +99,23 @@ class RunningService:
     def kill(self) -> None:
         """End it as a crash does, worker and all."""
         assert self._process is not None
+        self._signal(signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+    def pause(self) -> None:
+        """Let it do nothing, so that what others tell it waits in its sockets."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after a pause."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
         workers = _children(self._process.pid)
         for pid in (self._process.pid, *workers):
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait(STOP_SECONDS)
+                os.kill(pid, number)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
