@@ -144,8 +144,8 @@ def state_of(frames: Iterable[Frame]) -> str:
     """Give the task's state at the end of a stream."""
     state = ""
     for _, frame in frames:
-        if status := frame.get("task", frame.get("statusUpdate", {})).get("status"):
-            state = status["state"]
+        told = frame.get("task") or frame.get("statusUpdate") or {}
+        state = told.get("status", {}).get("state", state)
     return state
 
 

@@ -267,7 +267,7 @@ async def _play(actions: Sequence[Action], call: Call, stream: ByteStream, gates
             case Hang(seconds):
                 await anyio.sleep(seconds)
             case Gate(name):
-                while name not in gates:
+                while name not in gates:  # noqa: ASYNC110 - it is opened by another thread
                     await anyio.sleep(_LOOK)
             case Finish(reason):
                 answer.finish = reason

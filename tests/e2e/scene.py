@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeAlias
 import httpx
 from attrs import define, field
 
-from tests.e2e.database import Database
 from tests.e2e.follower import Follower, Frame, folded, frames_of, text_of
 from tests.e2e.gatehouse import Gatehouse, Hold
 from tests.e2e.model import ScriptedModel
@@ -27,6 +26,7 @@ from tests.e2e.opencode import RealOpenCode
 from tests.e2e.receiver import Receiver
 from tests.e2e.service import RunningService
 from tests.e2e.until import until
+from tests.fakes.database import Database
 
 Victim: TypeAlias = Literal["service", "opencode", "database", "client"]
 
@@ -224,7 +224,7 @@ class Scene:
             body["configuration"] = {"taskPushNotificationConfig": {"url": self.cast.receiver.url}}
         self.parts[stage] = Part(stage, gate, self.cast, Sender(self.cast.service, body))
 
-    def _bring(self, part: Part) -> None:  # noqa: C901 - one line for each stage
+    def _bring(self, part: Part) -> None:
         match part.stage:
             case "admitted" | "sent":
                 self._holds[0 if part.stage == "admitted" else 1].until_arrived()

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 
-from tests.e2e.database import Database
 from tests.e2e.follower import folded
 from tests.e2e.gatehouse import Gatehouse
 from tests.e2e.model import ScriptedModel
@@ -21,6 +21,7 @@ from tests.e2e.opencode import RealOpenCode
 from tests.e2e.receiver import Receiver, receiving
 from tests.e2e.scene import STAGES, Cast, Part, Scene, Victim
 from tests.e2e.service import RunningService
+from tests.fakes.database import Database
 
 ROWS: Mapping[str, tuple[Victim, str, bool]] = {
     "service, what it sent is lost": ("service", "sqlite", False),
@@ -116,7 +117,7 @@ def _agrees_with_opencode(part: Part, *, whole: bool) -> None:
 
 def _was_pushed(part: Part) -> None:
     """All of it was delivered, in order; what was under way at the crash perhaps twice."""
-    told = {}
+    told: dict[object, dict[str, Any]] = {}
     for one in part.cast.receiver.told:
         for update in one.values():
             told[update.get("metadata", {}).get("shared", {}).get("stream", {}).get("event_id") or len(told)] = one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -23,7 +24,8 @@ class FlakyAgent:
     The port `Agent`, passing on to another one.
 
     `raises` says what a method raises instead of working, by its name; `lost` names those that seem to work but do
-    nothing; `done_but` those that work and raise all the same. `calls` is what was called, in order.
+    nothing; `done_but` those that work and raise all the same; `hangs` how many calls of a method are never answered.
+    `calls` is what was called, in order.
     """
 
     inner: Agent
@@ -31,6 +33,7 @@ class FlakyAgent:
     raises: dict[str, Exception] = field(factory=dict)
     lost: set[str] = field(factory=set)
     done_but: dict[str, Exception] = field(factory=dict)
+    hangs: dict[str, int] = field(factory=dict)
     calls: list[str] = field(factory=list)
     prompts: list[Prompt] = field(factory=list)
     gone: set[SessionId] = field(factory=set)
@@ -47,7 +50,7 @@ class FlakyAgent:
 
     def reach(self) -> None:
         """Have no faults any more."""
-        self.raises, self.lost, self.done_but = {}, set(), {}
+        self.raises, self.lost, self.done_but, self.hangs = {}, set(), {}, {}
 
     def check(self, message: Message) -> None:
         """See `Agent.check`."""
@@ -66,6 +69,7 @@ class FlakyAgent:
     async def open_session(self, title: str, directory: Directory | None = None) -> Session:
         """See `Agent.open_session`."""
         self._before("open_session")
+        await self._hang("open_session")
         return await self.inner.open_session(title, directory)
 
     async def find_session(self, session_id: SessionId) -> FoundSession | None:
@@ -93,6 +97,7 @@ class FlakyAgent:
         if self._before("prompt"):
             if prompt.session.id in self.gone:
                 raise SessionLost(f"there is no session {prompt.session.id} any more")
+            await self._hang("prompt")
             self.prompts.append(prompt)
             await self.inner.prompt(prompt)
         self._after("prompt")
@@ -100,6 +105,7 @@ class FlakyAgent:
     async def recall(self, session: Session, prompt: MessageId) -> Recollection:
         """See `Agent.recall`."""
         self._before("recall")
+        await self._hang("recall")
         return await self.inner.recall(session, prompt)
 
     async def changes(self, session: Session, prompt: MessageId) -> Sequence[FileChange]:
@@ -126,6 +132,11 @@ class FlakyAgent:
         if (error := self.raises.get(method)) is not None:
             raise error
         return method not in self.lost
+
+    async def _hang(self, method: str) -> None:
+        if self.hangs.get(method, 0):
+            self.hangs[method] -= 1
+            await asyncio.get_running_loop().create_future()
 
     def _after(self, method: str) -> None:
         if (error := self.done_but.get(method)) is not None:

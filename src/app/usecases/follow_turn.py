@@ -13,7 +13,7 @@ from opencode_a2a_server.app.ports.agent import Agent, Hearing
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.meter import UNMETERED, Meter, TurnEnd
-from opencode_a2a_server.app.usecases.job import Job, Pace, keep
+from opencode_a2a_server.app.usecases.job import Job, Pace, keep, soon
 from opencode_a2a_server.app.usecases.tend_inbox import TendInbox
 from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
@@ -218,7 +218,8 @@ class FollowTurn:
     async def _ask(self) -> None:
         """Ask the runtime what it shows; one that neither answers nor says anything for too long ends the turn."""
         try:
-            seen = await self.agent.recall(self.session, self.turn.prompt)
+            patience = self.pace.call * float(2 ** min(self._faults, 3))
+            seen = await soon(self.clock, patience, self.agent.recall(self.session, self.turn.prompt))
         except (AgentUnreachable, AgentFault):
             if self._now() - self._contact > self.pace.unreachable:
                 raise

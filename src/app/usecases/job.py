@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.agent import Hearing
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import TaskLog
-from opencode_a2a_server.domain.errors import JournalUnavailable, Refusal
+from opencode_a2a_server.domain.errors import AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.ids import RequestId
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
@@ -36,6 +36,8 @@ class Pace:
     retry: float = 1.0
     """Between tries to reach the runtime; doubles up to `retry_most`."""
     retry_most: float = 15.0
+    call: float = 20.0
+    """For the runtime to answer, before it is asked anew; doubles with each such failure in a row."""
     unreachable: float = 120.0
     """Without any contact, before the turn is given up."""
     abort: float = 5.0
@@ -112,6 +114,26 @@ class Job:
         outcome: Outcome = asyncio.get_running_loop().create_future()
         self.deliveries[given.request] = Delivery(fresh=True, outcome=outcome)
         self.hearing.wake()
+
+
+_T = TypeVar("_T")
+
+
+async def soon(clock: Clock, seconds: float, call: Awaitable[_T]) -> _T:
+    """
+    Wait for a call of the runtime, not for longer than this.
+
+    A runtime that is just starting may take a call and never answer it, although it answers the same call a moment
+    later (OpenCode 1.18): a turn must not wait for such a one as long as for one that works.
+
+    Raises:
+        AgentUnreachable: It has not answered.
+
+    """
+    try:
+        return await clock.within(seconds, call)
+    except TimeoutError:
+        raise AgentUnreachable(f"the runtime has not answered for {seconds:g} seconds") from None
 
 
 Revise = Callable[[Sequence[Update]], Sequence[Update]]

@@ -28,7 +28,7 @@ from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Span, Tracer, Work
 from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn
-from opencode_a2a_server.app.usecases.job import Job, Pace, keep
+from opencode_a2a_server.app.usecases.job import Job, Pace, keep, soon
 from opencode_a2a_server.app.usecases.refer import with_references
 from opencode_a2a_server.domain.errors import (
     AgentFault,
@@ -320,7 +320,7 @@ class RunTurns:
         since = await job.log.read(job.log.task.turn_seq).next(patience=0)
         if not all(isinstance(entry.update, MessageReceived) for entry in since):
             return False
-        seen = await self._patiently(job, lambda: self.agent.recall(session, prompt))
+        seen = await self._patiently(job, lambda: self._soon(self.agent.recall(session, prompt)))
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
 
     def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
@@ -337,7 +337,7 @@ class RunTurns:
         )  # links may lead elsewhere by now
         message = await self._patiently(job, lambda: with_references(self.journal, task.principal, message))
         sent = Prompt(prompt, session, task.id, task.context_id, message, options)
-        await self._patiently(job, lambda: self.agent.prompt(sent))
+        await self._patiently(job, lambda: self._soon(self.agent.prompt(sent)))
 
     @asynccontextmanager
     async def _hearing(self, job: Job, session: Session) -> AsyncIterator[Hearing]:
@@ -367,6 +367,14 @@ class RunTurns:
                     raise
             pause = min(pause * 2, self.pace.retry_most)
 
+    async def _soon(self, call: Awaitable[_T]) -> _T:
+        """
+        Wait for a call that may be made again.
+
+        A prompt is worked on once however often it is sent, and of two sessions that were opened one stays empty.
+        """
+        return await soon(self.clock, 2 * self.pace.call, call)
+
     async def _canceled_within(self, job: Job, seconds: float) -> bool:
         with suppress(TimeoutError):
             await self.clock.within(seconds, job.canceled.wait())
@@ -374,7 +382,7 @@ class RunTurns:
 
     def _patience(self, job: Job) -> Patiently:
         async def patiently(call: Callable[[], Awaitable[_T]], /) -> _T:
-            return await self._patiently(job, call)
+            return await self._patiently(job, lambda: self._soon(call()))
 
         return patiently
 

@@ -219,3 +219,24 @@ async def test_a_limit_that_cannot_be_enforced_there_is_enforced_here(stage: Sta
     task = await limited(stage, Limits(seconds=30), 60, Hang())
 
     assert task.state is TaskState.FAILED
+
+
+async def test_a_call_that_is_never_answered_is_made_again(house: House) -> None:
+    house.agent.hangs["recall"] = 2
+    with house.stage.scripted.lapse():
+        task = await house.begin(Say("hello"))
+
+        await house.clock.turn(65)
+
+        assert (text_of(task), task.state) == ("hello", TaskState.COMPLETED)
+
+
+async def test_a_runtime_that_answers_nothing_any_more_fails_the_task(house: House) -> None:
+    house.agent.hangs["recall"] = 1_000
+    with house.stage.scripted.lapse():
+        task = await house.begin(Say("hello"))
+
+        await house.clock.turn(400)
+
+        assert task.state is TaskState.FAILED
+        assert "not answered" in status_of(task)[1]

@@ -134,6 +134,16 @@ async def test_a_runtime_that_stays_away_fails_the_task_with_the_reason(house: H
     assert failure_of(task)[0] == "UpstreamUnreachable"
 
 
+@pytest.mark.parametrize("method", ["open_session", "prompt"])
+async def test_a_call_that_is_never_answered_is_made_again(house: House, method: str) -> None:
+    house.agent.hangs[method] = 1
+    task = await house.begin(Say("hello"))
+
+    await house.clock.turn(60)
+
+    assert (text_of(task), task.state) == ("hello", TaskState.COMPLETED)
+
+
 async def test_a_prompt_that_may_have_been_taken_is_aborted_when_it_is_given_up(house: House) -> None:
     house.agent.done_but["prompt"] = AgentUnreachable("the connection broke off")
     task = await house.begin(Say("hello"), Hang())

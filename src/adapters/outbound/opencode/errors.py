@@ -25,6 +25,9 @@ def reaching(what: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
+        # The transport says of a connection that broke off that it was not made in time.
+        if error.__cause__ is not None and not isinstance(error.__cause__, TimeoutError):
+            raise AgentUnreachable(f"OpenCode broke the connection off ({what}: {error.__cause__})") from error
         raise AgentUnreachable(f"OpenCode did not answer in time ({what}: {type(error).__name__})") from error
     except httpx.HTTPError as error:
         raise AgentUnreachable(f"OpenCode cannot be reached ({what}: {str(error) or type(error).__name__})") from error

@@ -6,10 +6,11 @@ import os
 import signal
 import tempfile
 import warnings
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import asyncpg
 import pytest
 from attrs import define, field
 from sqlalchemy import make_url
@@ -18,6 +19,7 @@ from tests.e2e.opencode import descendants
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
 with warnings.catch_warnings():
@@ -52,6 +54,17 @@ class Database:
         address = make_url(self._server.get_uri()).set(drivername="postgresql+asyncpg")
         return address.render_as_string(hide_password=False)
 
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Any]:
+        """Connect beside whoever else does."""
+        address = make_url(self.url)
+        host = str(address.query["host"])
+        connection = await asyncpg.connect(host=host, user=address.username, database=address.database, timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
     def kill(self) -> None:
         """End it and all its workers at once, without notice."""
         pids = self._pids()
@@ -68,6 +81,11 @@ class Database:
 
     def start(self) -> None:
         """Start it again, if it does not run; what was committed is there."""
+        if not any(map(_lives, self._pids())):
+            # A killed one leaves them behind, and a process that nobody has looked after yet makes them seem right.
+            (self._server.pgdata / "postmaster.pid").unlink(missing_ok=True)
+            for lock in self._server.pgdata.glob(".s.PGSQL.*"):
+                lock.unlink()
         self._server.ensure_postgres_running()
 
     def _pids(self) -> list[int]:
