@@ -10,6 +10,7 @@ import rich_click as click
 from click.testing import CliRunner
 
 from opencode_a2a_server.app.cli import main
+from opencode_a2a_server.app.cli.exits import USAGE
 from opencode_a2a_server.app.cli.main import COMMANDS, Commands
 
 HEAVY = ("a2a", "litestar", "sqlalchemy", "httpx", "cattrs", "granian", "dependency_injector", "structlog", "pydantic")
@@ -57,3 +58,12 @@ def test_without_a_command_it_serves() -> None:
 
     assert done.exit_code == 2
     assert "A2A_PORT: 'many' is not a whole number" in done.output
+
+
+def test_several_workers_are_refused_where_the_store_cannot_be_shared() -> None:
+    environment = {"A2A_BEARER_TOKEN": "secret", "A2A_TASK_STORE_BACKEND": "memory"}
+
+    done = CliRunner().invoke(main, ["serve", "--workers", "2"], env=environment)
+
+    assert done.exit_code == USAGE
+    assert "A2A_WORKERS: 2 processes cannot share a store in memory" in done.stderr

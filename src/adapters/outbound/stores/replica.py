@@ -30,6 +30,10 @@ CHANNEL: Final = "a2a"
 BEAT_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 5.0
 """A row which was not renewed for so long may be deleted."""
+GONE_SECONDS: Final = 2.5
+"""The same where the connection of who renews it is closed, as those of a process that was killed are at once."""
+_RENEWING: Final = 0x0A2D
+"""The class of the advisory locks by which each such connection says whose it is."""
 _ANSWER_SECONDS: Final = 3.0
 """For the database to answer a beat, before the connection is taken for dead."""
 
@@ -41,8 +45,11 @@ _BEAT: Final = (
 )
 _BURY: Final = (
     "DELETE FROM replicas WHERE id IN (SELECT id FROM replicas "  # noqa: S608 - no value is in it
-    f"WHERE id <> $1 AND seen_at < {_NOW} - {LEASE_SECONDS} FOR UPDATE SKIP LOCKED) RETURNING name"
+    f"WHERE id <> $1 AND (seen_at < {_NOW} - {LEASE_SECONDS} OR (seen_at < {_NOW} - {GONE_SECONDS} AND NOT EXISTS ("
+    f"SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {_RENEWING} AND objid = replicas.id))) "
+    "FOR UPDATE SKIP LOCKED) RETURNING name"
 )
+_SAY_WHOSE: Final = f"SELECT pg_try_advisory_lock({_RENEWING}, $1::bigint::int)"
 _LEAVE: Final = "DELETE FROM replicas WHERE id = $1"
 TELL: Final = f"SELECT pg_notify('{CHANNEL}', $1)"
 
@@ -119,6 +126,7 @@ class Replica:
         with self._reasons():
             await self._listen()
             self.id = await self._line.fetchval(_JOIN, self.name)
+            await self._line.execute(_SAY_WHOSE, self.id)
             await self._bury()
             await self._line.execute(TELL, CHANGED)
         _log.info("this process is replica %d", self.id)
@@ -176,6 +184,8 @@ class Replica:
             self._line = await self._connect()
             self._line.add_termination_listener(self._on_closed)
             await self._line.add_listener(CHANNEL, self._on_told)
+            if self.id:
+                await self._line.execute(_SAY_WHOSE, self.id)
 
     def _on_closed(self, line: Any) -> None:
         if line is self._line:

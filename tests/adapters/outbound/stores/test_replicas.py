@@ -206,6 +206,23 @@ async def test_a_replica_that_ends_in_order_hands_over_at_once(sharing: Sharing,
         assert await one.stores.replicas.inherit() == [TASK]
 
 
+async def test_one_whose_connection_is_closed_is_found_dead_sooner(
+    one: Sharer, other: Sharer, sharing: Sharing
+) -> None:
+    await begin(one)
+    one.storage._living.cancel()
+    await sharing.run("UPDATE replicas SET seen_at = seen_at - 3 WHERE id = $1", one.replica.id)
+    await other.bury()
+    assert await other.stores.replicas.inherit() == []
+
+    one.replica._hang_up()
+
+    async with asyncio.timeout(5):
+        while not (taken := await other.stores.replicas.inherit()):
+            await other.bury()
+    assert taken == [TASK]
+
+
 # Being taken for dead
 
 
