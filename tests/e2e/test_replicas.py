@@ -190,7 +190,7 @@ def test_a_turn_of_a_replica_that_is_killed_goes_on_and_its_stream_resumes_on_an
     assert text_of(frames) == words(300)
     assert numbers(frames) == sorted(set(numbers(frames)))
     assert ended_well(frames)
-    print(f"taken over {first_after:.1f} s after the kill")  # noqa: T201
+    print(f"the stream went on {first_after:.1f} s after the kill, once OpenCode had the text whole")  # noqa: T201
 
 
 def test_a_rolling_restart_loses_nothing(one: RunningService, other: RunningService) -> None:
