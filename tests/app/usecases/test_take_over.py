@@ -49,7 +49,7 @@ def errands() -> FakeErrands:
 
 
 @pytest.fixture
-async def running(house: House, replicas: Breaking, errands: FakeErrands) -> AsyncIterator[RunErrands]:
+async def running(house: House, replicas: Breaking, errands: FakeErrands) -> AsyncIterator[None]:
     push: list[None] = []
     running = RunErrands(
         errands,
@@ -63,7 +63,7 @@ async def running(house: House, replicas: Breaking, errands: FakeErrands) -> Asy
         house.clock,
     )
     async with running:
-        yield running
+        yield
 
 
 def taking_over(house: House, replicas: FakeReplicas) -> TakeOver:
@@ -96,7 +96,8 @@ async def test_who_is_taken_for_dead_lets_go_of_its_turns_without_stopping_them(
     assert "abort" not in house.agent.calls
 
 
-async def test_an_errand_is_done_and_its_outcome_said(house: House, running: RunErrands, errands: FakeErrands) -> None:
+@pytest.mark.usefixtures("running")
+async def test_an_errand_is_done_and_its_outcome_said(house: House, errands: FakeErrands) -> None:
     task = await house.begin(Say("hello"), Hang())
 
     errands.put(Due("e-1", Cancel(ALICE, task.id)))
@@ -107,12 +108,10 @@ async def test_an_errand_is_done_and_its_outcome_said(house: House, running: Run
     assert task.state is TaskState.CANCELED
     assert errands.outcomes["e-1"] == Done(upto=task.seq)
     assert isinstance(errands.outcomes["e-2"], TaskNotCancelable)
-    assert running
 
 
-async def test_an_errand_that_was_done_but_not_settled_is_only_settled(
-    house: House, running: RunErrands, errands: FakeErrands
-) -> None:
+@pytest.mark.usefixtures("running")
+async def test_an_errand_that_was_done_but_not_settled_is_only_settled(house: House, errands: FakeErrands) -> None:
     task = await house.begin(Say("hello"), Hang())
     await house.after(10, house.cancel(ALICE, task.id))
 
@@ -121,11 +120,11 @@ async def test_an_errand_that_was_done_but_not_settled_is_only_settled(
     await house.clock.turn(1)
 
     assert errands.outcomes == {"e-1": Done(upto=task.seq), "e-2": Done(upto=task.seq)}
-    assert running
 
 
+@pytest.mark.usefixtures("running")
 async def test_an_errand_that_came_when_the_service_is_about_to_end_is_left_to_the_heir(
-    house: House, running: RunErrands, errands: FakeErrands
+    house: House, errands: FakeErrands
 ) -> None:
     task = await house.begin(Hang())
     house.turns.draining = True
@@ -134,12 +133,10 @@ async def test_an_errand_that_came_when_the_service_is_about_to_end_is_left_to_t
     await house.clock.turn(1)
 
     assert errands.outcomes == {}
-    assert running
 
 
-async def test_an_errand_that_breaks_is_told_and_the_next_is_done(
-    house: House, running: RunErrands, errands: FakeErrands
-) -> None:
+@pytest.mark.usefixtures("running")
+async def test_an_errand_that_breaks_is_told_and_the_next_is_done(house: House, errands: FakeErrands) -> None:
     task = await house.begin(Say("hello"), Hang())
     errands.faults = [JournalUnavailable("away"), RuntimeError("broken")]
 
@@ -150,11 +147,11 @@ async def test_an_errand_that_breaks_is_told_and_the_next_is_done(
     assert isinstance(errands.outcomes["e-1"], Unavailable | Done)
     assert errands.outcomes["e-2"] == Done(upto=task.seq)
     assert text_of(task) == "hello"
-    assert running
 
 
+@pytest.mark.usefixtures("running")
 async def test_errands_under_way_are_let_go_of_by_who_is_taken_for_dead(
-    house: House, running: RunErrands, replicas: Breaking, errands: FakeErrands
+    house: House, replicas: Breaking, errands: FakeErrands
 ) -> None:
     task = await house.begin(Hang())
     house.agent.lost.add("abort")
@@ -166,4 +163,3 @@ async def test_errands_under_way_are_let_go_of_by_who_is_taken_for_dead(
     await house.clock.turn(60)
 
     assert errands.outcomes == {}
-    assert running
