@@ -6,6 +6,7 @@ Writes into the documentation what the code knows best: settings, states, errors
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 import attrs
+import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, from anywhere
 
@@ -24,6 +26,8 @@ from opencode_a2a_server.adapters.inbound.a2a.methods.row import ExtensionMethod
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
 from opencode_a2a_server.adapters.outbound.prometheus import Gauges, PrometheusMeter
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
+from opencode_a2a_server.app.cli import main as main_command
+from opencode_a2a_server.app.cli.exits import MEANINGS
 from opencode_a2a_server.app.settings import WITHOUT_EFFECT, every_setting, keys
 from opencode_a2a_server.domain.state import INTERRUPTED, TERMINAL, TRANSITIONS, TaskState
 from ops.conformance.verdict import known_wrong
@@ -167,8 +171,43 @@ def metrics() -> str:
     return "\n".join(lines)
 
 
+def commands() -> str:
+    """List the commands with their arguments and options, as click has them."""
+    lines: list[str] = []
+    _describe(main_command, click.Context(main_command, info_name="opencode-a2a-server"), lines)
+    return "\n".join(lines).strip()
+
+
+def _describe(command: click.Command, context: click.Context, lines: list[str]) -> None:
+    if context.parent is not None:
+        lines += ["", f"## `{context.command_path}`", ""]
+        words = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+        lines += ["```", words, "```", "", inspect.cleandoc(command.help or "").replace("\b\n", "")]
+        if options := [one for one in command.params if isinstance(one, click.Option) and not one.hidden]:
+            lines += ["", "| option | |", "|---|---|"]
+            lines += [_option(one, context) for one in options]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None:
+                _describe(inner, click.Context(inner, info_name=name, parent=context), lines)
+
+
+def _option(option: click.Option, context: click.Context) -> str:
+    names, says = option.get_help_record(context) or ("", "")
+    names, says = (" ".join(text.split()).replace("|", "\\|") for text in (names, says))
+    return f"| `{names}` | {says} |"
+
+
+def exits() -> str:
+    """List the exit statuses."""
+    lines = ["| status | meaning |", "|---|---|"]
+    return "\n".join(lines + [f"| {status} | {meaning} |" for status, meaning in MEANINGS.items()])
+
+
 SECTIONS = {
     "how-to/observe.md": {"metrics": metrics},
+    "reference/cli.md": {"exits": exits, "commands": commands},
     "reference/methods.md": {"methods": methods, "method errors": method_errors},
     "how-to/conformance.md": {"wrong": wrong_checks},
     "reference/conformance.md": {"clauses": clauses},

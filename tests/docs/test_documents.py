@@ -178,6 +178,13 @@ def test_the_script_example_of_how_to_embed_plays(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
+def test_the_line_that_completes_commands_works(service: RunningService, tmp_path: Path) -> None:
+    (line,) = blocks("reference/cli.md", "bash")
+
+    assert "_opencode_a2a_server_completion" in shell(service, line + "\ncomplete -p opencode-a2a-server", tmp_path)
+
+
+@pytest.mark.e2e
 def test_the_commands_of_how_to_answer_work(service: RunningService, tmp_path: Path) -> None:
     listing, answering = blocks("how-to/answer.md", "bash")
     asked = json.loads(answer_of(service, "[[ask permission bash rm *]] [[say done]]"))["task"]

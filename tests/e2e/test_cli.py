@@ -71,3 +71,10 @@ def test_sessions_of_the_real_opencode_are_listed(start_opencode: Callable[..., 
 
     assert "hello there" in listed
     assert os.linesep in listed
+
+
+def test_the_service_does_what_its_own_selftest_demands(service: RunningService) -> None:
+    outcomes = json.loads(run(service, "selftest", service.url, "-o", "json"))["outcomes"]
+
+    assert {one["interface"] for one in outcomes} == {"JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3", "HTTP+JSON 0.3"}
+    assert sum(one["result"] == "passed" for one in outcomes) >= 48

@@ -20,6 +20,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": ".serve:check",
     "doctor": ".doctor:doctor",
     "call": ".call:call",
+    "card": ".card:card",
+    "selftest": ".selftest:selftest",
     "tasks": ".tasks:tasks",
     "explain": ".explain:explain",
     "sessions": ".sessions:sessions",
@@ -28,6 +30,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "config": ".config:config",
     "deploy": ".deploy:deploy",
     "audit": ".audit:audit",
+    "completion": ".completion:completion",
 }
 """Where each command is, in the order in which help lists them."""
 

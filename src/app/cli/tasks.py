@@ -143,9 +143,9 @@ def follow(
                 for frame in frames:
                     tries, last = 0, frame.id or last
                     show(frame)
-                    if _over(frame.body):
+                    if _ended(frame.body) and _at_the_end(service, task_id, last):
                         return
-            if _stands(service, task_id):
+            if _at_the_end(service, task_id, last):
                 return
         except Refused:
             raise
@@ -156,15 +156,22 @@ def follow(
         pause(min(2.0 ** (tries - 1) / 4, _LONGEST_WAIT))
 
 
-def _over(body: Mapping[str, Any]) -> bool:
+def _ended(body: Mapping[str, Any]) -> bool:
     live = Live(lambda _: None)
     live.show(body)
     return live.ended
 
 
-def _stands(service: Service, task_id: str) -> bool:
-    """Say whether nothing more comes of a task, whose stream had nothing to tell."""
-    return _over({"task": service.call("GetTask", {"id": task_id, "historyLength": 0})})
+def _at_the_end(service: Service, task_id: str, last: str) -> bool:
+    """Say whether nothing more comes of a task: a question that was answered long ago is not its end."""
+    task = service.call("GetTask", {"id": task_id, "historyLength": 0})
+    cursor = task.get("metadata", {}).get("shared", {}).get("stream", {}).get("cursor", "")
+    return _ended({"task": task}) and _place(cursor) <= _place(last)
+
+
+def _place(event: str) -> int:
+    number = event.rpartition(":")[2]
+    return int(number) if number.isdigit() else 0
 
 
 def _pages(service: Service, wanted: Mapping[str, Any], limit: int) -> Iterator[Mapping[str, Any]]:

@@ -93,6 +93,7 @@ def test_a_refusal_exits_1_and_a_token_that_is_not_taken_4(service: FakeAgent, a
 
 
 def test_a_task_is_watched_until_it_ends(service: FakeAgent) -> None:
+    service.results["GetTask"] = task("FAILED")
     service.results["SubscribeToTask"] = [
         {"task": task("WORKING", text="Hel")},
         text("lo", append=True),
@@ -110,8 +111,13 @@ def test_a_task_is_watched_until_it_ends(service: FakeAgent) -> None:
 def test_a_stream_that_breaks_is_read_on_where_it_broke(service: FakeAgent) -> None:
     parts = iter([[{"task": task("WORKING")}, text("a")], [], [text("b", append=True), status("COMPLETED")]])
 
+    told: list[Any] = []
+
     def answer(method: str, _: Mapping[str, Any]) -> Any:
-        return next(parts) if method == "SubscribeToTask" else task("WORKING")
+        if method == "SubscribeToTask":
+            told.append(next(parts))
+            return told[-1]
+        return task("WORKING" if len(told) < 3 else "COMPLETED")
 
     service.answer, service.cut = answer, True
     frames: list[Frame] = []
@@ -133,6 +139,18 @@ def test_a_task_that_ended_meanwhile_is_not_waited_for(service: FakeAgent) -> No
         follow(connected, "task-1", "task-1:9", lambda _: None, lambda _: None)
 
     assert [method for method, _ in service.calls] == ["SubscribeToTask", "GetTask"]
+
+
+def test_a_question_that_was_answered_long_ago_is_not_the_end(service: FakeAgent) -> None:
+    parts = iter([[status("INPUT_REQUIRED", "Which size?")], [status("WORKING"), status("COMPLETED")]])
+    end = task("COMPLETED", metadata={"shared": {"stream": {"cursor": "task-1:2"}}})
+    service.answer = lambda method, _: next(parts) if method == "SubscribeToTask" else end
+    frames: list[Frame] = []
+
+    with Service(service.url, "token") as connected:
+        follow(connected, "task-1", "", frames.append, lambda _: None)
+
+    assert len(frames) == 3
 
 
 def test_a_service_that_stays_away_is_given_up() -> None:
