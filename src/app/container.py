@@ -93,6 +93,7 @@ from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, Pus
 from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
 from opencode_a2a_server.app.usecases.get_task import GetTask
 from opencode_a2a_server.app.usecases.job import Pace
+from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.app.usecases.limit_requests import LimitAttempts, LimitRequests
 from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.app.usecases.list_push_configs import ListPushConfigs
@@ -105,6 +106,7 @@ from opencode_a2a_server.app.usecases.retain import Retain
 from opencode_a2a_server.app.usecases.run_errands import RunErrands
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.send_message import SendMessage
+from opencode_a2a_server.app.usecases.share_requests import ShareRequests
 from opencode_a2a_server.app.usecases.stream_message import StreamMessage
 from opencode_a2a_server.app.usecases.subscribe import Subscribe
 from opencode_a2a_server.app.usecases.take_over import TakeOver
@@ -247,6 +249,7 @@ class Container(containers.DeclarativeContainer):
     terms = providers.Dependency(instance_of=Terms)
     audit: providers.Dependency[Any] = providers.Dependency()
     credentials: providers.Dependency[LiveCredentials] = providers.Dependency()
+    ledger: providers.Dependency[Any] = providers.Dependency()
     journal: providers.Dependency[Any] = providers.Dependency()
     holds: providers.Dependency[Any] = providers.Dependency()
     replicas: providers.Dependency[Any] = providers.Dependency()
@@ -284,6 +287,14 @@ class Container(containers.DeclarativeContainer):
         reach_of=credentials.provided.reach,
     )
     pace = providers.Singleton(Pace, abort=settings.provided.opencode.abort_timeout)
+    quotas = providers.Singleton(
+        KeepQuotas,
+        ledger=ledger,
+        journal=journal,
+        clock=clock,
+        reach_of=credentials.provided.reach,
+        shared=settings.provided.on_postgres,
+    )
     turns = providers.Singleton(
         RunTurns,
         agent=agent,
@@ -299,6 +310,7 @@ class Container(containers.DeclarativeContainer):
         patch_most=settings.provided.turn.changes_bytes,
         meter=meter,
         tracer=tracer,
+        charge=quotas.provided.charge,
     )
     answer = providers.Singleton(
         AnswerAnywhere,
@@ -323,6 +335,7 @@ class Container(containers.DeclarativeContainer):
         ),
         ids=ids,
         to_working=settings.provided.turn.to_working,
+        quotas=quotas,
     )
     subscribe = providers.Singleton(Subscribe, journal=journal, meter=meter)
     recover = providers.Singleton(Recover, journal=journal, turns=turns, replicas=replicas)
@@ -404,6 +417,7 @@ class Container(containers.DeclarativeContainer):
     )
     work = providers.Singleton(
         WorkInSession,
+        quotas=quotas,
         agent=agent,
         sessions=offers.provided.sessions,
         reach=reach,
@@ -426,6 +440,15 @@ class Container(containers.DeclarativeContainer):
             list=providers.Singleton(ListInterrupts, journal=journal, interrupts=interrupts),
         ),
     )
+    requests = providers.Singleton(
+        LimitRequests,
+        clock=clock,
+        seconds=settings.provided.limits.seconds,
+        most=providers.Callable(
+            lambda on, most: most if on else 0, settings.provided.limits.enabled, settings.provided.limits.requests
+        ),
+        reach_of=credentials.provided.reach,
+    )
     authenticate = providers.Singleton(
         Callers,
         credentials=providers.Singleton(_known, settings, credentials, clock),
@@ -437,15 +460,7 @@ class Container(containers.DeclarativeContainer):
             seconds=settings.provided.limits.seconds,
             most=settings.provided.limits.failures,
         ),
-        requests=providers.Singleton(
-            LimitRequests,
-            clock=clock,
-            seconds=settings.provided.limits.seconds,
-            most=providers.Callable(
-                lambda on, most: most if on else 0, settings.provided.limits.enabled, settings.provided.limits.requests
-            ),
-            reach_of=credentials.provided.reach,
-        ),
+        requests=requests,
     )
     services = providers.Singleton(
         Services,
@@ -567,6 +582,9 @@ async def assemble(
         turns = await stack.enter_async_context(container.turns())
         if container.offers().sessions is not None:
             await stack.enter_async_context(container.work())
+        await container.quotas().forget()
+        if settings.on_postgres:
+            await stack.enter_async_context(ShareRequests(container.requests(), stores.ledger))
         await stores.interrupts.forget(container.clock().now() - settings.interrupts.tombstone)
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
@@ -590,6 +608,7 @@ def _have(container: Container, stores: Stores) -> None:
     container.holds.override(providers.Object(stores.holds))
     container.replicas.override(providers.Object(stores.replicas))
     container.errands.override(providers.Object(stores.errands))
+    container.ledger.override(providers.Object(stores.ledger))
 
 
 def missing_extras(settings: Settings, find: Callable[[str], object] = find_spec) -> list[str]:

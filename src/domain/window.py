@@ -20,6 +20,8 @@ class Window:
     elsewhere_last: int = 0
     """The same of other processes, as far as it is known."""
     elsewhere: int = 0
+    told: int = 0
+    """How much of this span others were told."""
 
     def wait(self, at: float, seconds: float, most: int) -> float:
         """Give the seconds until it may happen once more, 0 if it may now."""
@@ -46,4 +48,4 @@ class Window:
         follows = span == self.span + 1
         self.last, self.now = (self.now if follows else 0), 0
         self.elsewhere_last, self.elsewhere = (self.elsewhere if follows else 0), 0
-        self.span = span
+        self.span, self.told = span, 0

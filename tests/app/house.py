@@ -10,6 +10,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from opencode_a2a_server.adapters.outbound.scripted import Scripted, Step, directed
+from opencode_a2a_server.app.ports.access import Reaches, unbounded
 from opencode_a2a_server.app.usecases.accept_message import AcceptMessage, ToWorking
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt
 from opencode_a2a_server.app.usecases.bind_session import BindSession
@@ -98,7 +99,7 @@ class House:
     def __attrs_post_init__(self) -> None:
         self.interrupts = FakeInterrupts(self.journal)
         self.answer = AnswerInterrupt(self.journal, self.interrupts, self.turns, self.clock, self.audit)
-        choice = CheckChoice(self.stage.choices, self.clock)
+        choice = CheckChoice(self.stage.choices, self.clock, reach_of=self.bind.places.reach_of)
         self.wishes = CheckWishes(self.bindings, self.bind.sessions, self.bind.places, self.bind, choice)
         self.accept = AcceptMessage(
             self.agent, self.journal, self.turns, self.answer, self.wishes, self.stage.ids, self.to_working
@@ -209,12 +210,13 @@ async def living(  # noqa: PLR0913 - what a test may want otherwise, by name
     to_working: ToWorking = ToWorking.REJECT,
     patch_most: int = 0,
     terms: Terms | None = None,
+    reach_of: Reaches = unbounded,
     **rules: bool,
 ) -> AsyncIterator[House]:
     """Let the service live."""
     journal = journal or FakeJournal(stage.clock)
     bindings = bindings or FakeBindings()
-    bind = bind_session(stage.agent, stage.clock, bindings, stage.owners, stage.paths, **rules)
+    bind = bind_session(stage.agent, stage.clock, bindings, stage.owners, stage.paths, reach_of=reach_of, **rules)
     audit = FakeAudit()
     turns = RunTurns(
         stage.agent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opencode_a2a_server.app.ports.access import Reaches, unbounded
 from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.bindings import Bindings
 from opencode_a2a_server.app.ports.clock import Clock
@@ -24,9 +25,10 @@ def bind_session(  # noqa: PLR0913 - what a test may want otherwise
     paths: Paths | None = None,
     *,
     override: bool = True,
+    reach_of: Reaches = unbounded,
     claimable: bool = True,
 ) -> BindSession:
     """Wire it."""
-    places = CheckPlace(agent, paths or FakePaths(), override)
+    places = CheckPlace(agent, paths or FakePaths(), override, reach_of)
     sessions = UseSession(agent, owners or FakeOwners(clock), places, clock, CountedIds("chance"), claimable=claimable)
     return BindSession(agent, bindings or FakeBindings(), sessions, places)

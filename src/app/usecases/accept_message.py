@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from attrs import evolve, frozen
 
@@ -11,6 +13,7 @@ from opencode_a2a_server.app.ports.ids import Ids
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases.answer_interrupt import AnswerInterrupt, names_interrupt
 from opencode_a2a_server.app.usecases.check_wishes import CheckWishes
+from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.app.usecases.refer import check_references
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.tasks import owned
@@ -52,6 +55,7 @@ class AcceptMessage:
         SessionNotFound, Forbidden, InvalidRequest: See `CheckWishes`.
         TaskIsTerminal, TaskIsBusy: The task takes no message now.
         AmbiguousAnswer: The task waits for an answer and this is none.
+        RateLimited: The principal has as many turns as it may, or has used up its day.
         Draining, JournalUnavailable: Not now.
 
     """
@@ -63,6 +67,7 @@ class AcceptMessage:
     wishes: CheckWishes
     ids: Ids
     to_working: ToWorking = ToWorking.REJECT
+    quotas: KeepQuotas | None = None
 
     async def __call__(self, principal: Principal, message: Message) -> Accepted | Message:
         """Give the task the message went to, or the runtime's bare reply."""
@@ -79,6 +84,10 @@ class AcceptMessage:
 
     async def _begin(self, principal: Principal, message: Message) -> Accepted:
         await self.wishes.for_new(principal, message)
+        async with self._admitted(principal):
+            return await self._begun(principal, message)
+
+    async def _begun(self, principal: Principal, message: Message) -> Accepted:
         context_id = message.context_id or ContextId(self.ids.new())
         task_id = TaskId(self.ids.new())
         log = await self.journal.create(
@@ -110,11 +119,25 @@ class AcceptMessage:
         if task.pending or names_interrupt(task, placed):
             await self.answer.by_message(log, principal, placed)
         elif task.state.interrupted:
-            self.turns.go_on(log, placed)
+            async with self._admitted(principal):
+                self.turns.go_on(log, placed)
         else:
+            if self.quotas is not None:
+                await self.quotas.check(principal)
             self._queue(log, placed)
         await log.durable()
         return Accepted(log, seq)
+
+    @asynccontextmanager
+    async def _admitted(self, principal: Principal) -> AsyncIterator[None]:
+        """Let a turn begin in the body, within the principal's quotas."""
+        if self.quotas is None:
+            yield
+            return
+        await self.quotas.check(principal)
+        known = await self.quotas.elsewhere(principal)
+        with self.quotas.beginning(principal, lambda: self.turns.working_for(principal), known):
+            yield
 
     def _queue(self, log: TaskLog, message: Message) -> None:
         """Let the message wait for the end of the turn under way."""

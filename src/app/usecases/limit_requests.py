@@ -56,6 +56,13 @@ class LimitRequests:
     reach_of: Reaches = unbounded
     """Who may make more, or fewer."""
     windows: Windows = field(factory=Windows)
+    touched: set[str] = field(factory=set, init=False)
+    """Whose count has changed since it was taken."""
+
+    def take_touched(self) -> set[str]:
+        """Give whose count has changed, and begin anew."""
+        taken, self.touched = self.touched, set()
+        return taken
 
     def __call__(self, principal: Principal) -> None:
         """Let one be made."""
@@ -66,6 +73,7 @@ class LimitRequests:
         if wait := window.wait(now, self.seconds, most):
             raise RateLimited(f"{most} requests in {self.seconds:g} seconds are allowed; wait {wait:.1f} seconds", wait)
         window.count(now, self.seconds)
+        self.touched.add(principal)
 
 
 @define(eq=False)

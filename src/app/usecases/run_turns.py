@@ -42,16 +42,19 @@ from opencode_a2a_server.domain.errors import (
     UnsupportedOperation,
 )
 from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
-from opencode_a2a_server.domain.ids import MessageId, SessionId, TaskId
+from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, TextPart
 from opencode_a2a_server.domain.session import PromptOptions, Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.terms import Terms
 from opencode_a2a_server.domain.turn import Limits, Turn
 from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged, TurnStarted, Update
+from opencode_a2a_server.domain.usage import Usage
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+Charge = Callable[[Principal, Usage | None, Usage | None], Awaitable[None]]
 
 _FAILED = (TaskState.FAILED, TaskState.REJECTED)
 _DRAIN_LOOK = 0.5
@@ -80,6 +83,9 @@ class RunTurns:
     """Bytes that the patch of what a turn changed may have; 0 if changes are not told."""
     meter: Meter = UNMETERED
     tracer: Tracer = UNTRACED
+
+    charge: Charge | None = None
+    """What is told of each job's usage: who, and the task's count before and after."""
 
     draining: bool = field(default=False, init=False)
     """Whether no new work is taken."""
@@ -131,6 +137,10 @@ class RunTurns:
         while working := [running for running, job in self._running.items() if not job.waits]:
             with suppress(TimeoutError):
                 await self.clock.within(_DRAIN_LOOK, asyncio.wait(working))
+
+    def working_for(self, principal: Principal) -> int:
+        """Count the turns of a principal's that are under way and wait for nobody's answer."""
+        return sum(1 for job in self._running.values() if not job.waits and job.log.task.principal == principal)
 
     # What use cases ask for
 
@@ -206,7 +216,7 @@ class RunTurns:
 
     async def _guard(self, job: Job, run: Callable[[Job], Awaitable[None]]) -> None:
         """No fault of a job goes unseen or leaves its task working for ever."""
-        task_id = job.log.task.id
+        task_id, used = job.log.task.id, job.log.task.usage
         try:
             await run(job)
             await self._finish(job)
@@ -222,6 +232,8 @@ class RunTurns:
         finally:
             if self._jobs.get(task_id) is job:
                 del self._jobs[task_id]
+        if self.charge is not None:
+            await self.charge(job.log.task.principal, used, job.log.task.usage)
 
     async def _finish(self, job: Job) -> None:
         """Cancel a task that somebody wants canceled although its turn ended otherwise: halted, or never begun."""

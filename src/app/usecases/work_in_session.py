@@ -25,6 +25,7 @@ from opencode_a2a_server.app.ports.sessions import (
 )
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.choose_directory import Named, ReachSession
+from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.audit import Record
 from opencode_a2a_server.domain.errors import AgentFault, Forbidden, Refusal, SessionBusy, SessionNotFound, Unavailable
@@ -60,6 +61,8 @@ class WorkInSession:
     clock: Clock
     most: float | None = None
     """Seconds a session may work, as for turns; then it is aborted."""
+    quotas: KeepQuotas | None = None
+    """Who has used up its day begins no work; what work here uses is not known, and so not charged."""
     _jobs: set[asyncio.Task[Any]] = field(factory=set, init=False)
 
     async def __aenter__(self) -> Self:
@@ -77,7 +80,7 @@ class WorkInSession:
         That is the session itself, but for an order with a schema: OpenCode can never read a session again in which
         it was once told a format, so a copy of it, which is the principal's, works in its place.
         """
-        self._check_model(principal, order.options.model, *_models_of(order))
+        await self._admit(principal, order.options.model, *_models_of(order))
         taken: asyncio.Future[SessionId] = asyncio.get_running_loop().create_future()
         job = self._spawn(self._prompt(principal, named, order, taken))
         await asyncio.wait({job, taken}, return_when=asyncio.FIRST_COMPLETED)
@@ -85,7 +88,7 @@ class WorkInSession:
 
     async def command(self, principal: Principal, named: Named, command: Command) -> Spoken:
         """Run a command; gives the last message that came of it."""
-        self._check_model(principal, command.options.model)
+        await self._admit(principal, command.options.model)
         files = await self.reach.choose.check.parts(principal, command.files, "request.parts")
         checked = evolve(command, files=files)
         return await self._ended(self._alone(principal, named, lambda: self.sessions.work.command(named.id, checked)))
@@ -102,7 +105,7 @@ class WorkInSession:
 
     async def summarize(self, principal: Principal, named: Named, model: ModelChoice | None, *, auto: bool) -> None:
         """Have the history replaced by a summary."""
-        self._check_model(principal, model)
+        await self._admit(principal, model)
         edit = self.sessions.edit
         await self._ended(self._alone(principal, named, lambda: edit.summarize(named.id, model, auto=auto)))
 
@@ -116,20 +119,22 @@ class WorkInSession:
             AgentFault: The model did not give such data.
 
         """
-        self._check_model(principal, order.options.model, *_models_of(order))
+        await self._admit(principal, order.options.model, *_models_of(order))
         return await self._ended(self._structured(principal, named, order))
 
-    def _check_model(self, principal: Principal, *models: ModelChoice | None) -> None:
+    async def _admit(self, principal: Principal, *models: ModelChoice | None) -> None:
         """
-        Refuse a model that is not among the principal's, and to leave it to the runtime where only some are.
+        Refuse who has used up its day, a model that is not among the principal's, and to leave it to the runtime where only some are.
 
         Raises:
-            Forbidden: It is not.
+            Forbidden, RateLimited: Who, and why.
 
         """
         reach = self.reach.choose.check.reach_of(principal)
         if not all(map(reach.fits, models)):
             raise Forbidden(f"you may use the models {', '.join(reach.models)}; name one (request.model)")
+        if self.quotas is not None:
+            await self.quotas.check(principal)
 
     # Jobs
 

@@ -18,6 +18,7 @@ from opencode_a2a_server.app.ports.errands import Errands
 from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.ledger import Ledger
 from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
@@ -31,6 +32,7 @@ from .following import Following
 from .holds import OwnHolds, SharedHolds
 from .interrupts import StoredInterrupts
 from .journal import LiveJournal
+from .ledger import MemoryLedger, StoredLedger
 from .memory import MemoryStorage
 from .owners import SharedOwners, StoredOwners
 from .push_configs import StoredPushConfigs
@@ -61,6 +63,7 @@ class Stores:
     errands: Errands
     backlog: Callable[[], int]
     """Gives the bytes that wait to be written."""
+    ledger: Ledger
 
 
 @asynccontextmanager
@@ -100,7 +103,7 @@ def is_postgres(url: str) -> bool:
 @asynccontextmanager
 async def _open_own(url: str | None, clock: Clock, pace: Pace, meter: Meter) -> AsyncIterator[Stores]:
     path = None if url is None else database_path(url)
-    storage: Storage = MemoryStorage() if path is None else await SqliteStorage.open(path)
+    storage = MemoryStorage() if path is None else await SqliteStorage.open(path)
     async with _closed_at_the_end(storage):
         writer = Writer(storage, clock, pace, meter)
         async with LiveJournal(writer) as journal:
@@ -115,6 +118,7 @@ async def _open_own(url: str | None, clock: Clock, pace: Pace, meter: Meter) -> 
                 OneReplica(journal),
                 NoErrands(),
                 lambda: writer.backlog,
+                MemoryLedger() if isinstance(storage, MemoryStorage) else StoredLedger(storage),
             )
 
 
@@ -135,6 +139,7 @@ async def _open_shared(url: URL, clock: Clock, pace: Pace, meter: Meter) -> Asyn
                 SharedReplicas(storage, journal, replica, clock),
                 SharedErrands(storage, writer, replica),
                 lambda: writer.backlog,
+                StoredLedger(storage),
             )
 
 

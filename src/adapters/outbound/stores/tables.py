@@ -194,5 +194,16 @@ ERRANDS = Table(
 )
 """What replicas ask of the one that runs a task, and what came of it."""
 
+LEDGER = Table(
+    "ledger",
+    METADATA,
+    Column("account", String, primary_key=True),
+    Column("measure", String, primary_key=True),
+    Column("span", BigInteger, primary_key=True),
+    Column("amount", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What principals use, in spans of time that are named by their first second."""
+
 OF_PROCESSES = frozenset({REPLICAS.name, HOLDS.name, ERRANDS.name})
 """What says nothing when the processes are gone: it is in no backup."""
