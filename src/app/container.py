@@ -440,7 +440,7 @@ class Container(containers.DeclarativeContainer):
             list=providers.Singleton(ListInterrupts, journal=journal, interrupts=interrupts),
         ),
     )
-    requests = providers.Singleton(
+    limit_requests = providers.Singleton(
         LimitRequests,
         clock=clock,
         seconds=settings.provided.limits.seconds,
@@ -460,7 +460,7 @@ class Container(containers.DeclarativeContainer):
             seconds=settings.provided.limits.seconds,
             most=settings.provided.limits.failures,
         ),
-        requests=requests,
+        requests=limit_requests,
     )
     services = providers.Singleton(
         Services,
@@ -582,9 +582,7 @@ async def assemble(
         turns = await stack.enter_async_context(container.turns())
         if container.offers().sessions is not None:
             await stack.enter_async_context(container.work())
-        await container.quotas().forget()
-        if settings.on_postgres:
-            await stack.enter_async_context(ShareRequests(container.requests(), stores.ledger))
+        await _count(stack, container, settings)
         await stores.interrupts.forget(container.clock().now() - settings.interrupts.tombstone)
         if unfinished := await container.recover()():
             _log.info("%d unfinished tasks are taken up", unfinished)
@@ -609,6 +607,13 @@ def _have(container: Container, stores: Stores) -> None:
     container.replicas.override(providers.Object(stores.replicas))
     container.errands.override(providers.Object(stores.errands))
     container.ledger.override(providers.Object(stores.ledger))
+
+
+async def _count(stack: AsyncExitStack, container: Container, settings: Settings) -> None:
+    """Begin to count what principals use."""
+    await container.quotas().forget()
+    if settings.on_postgres:
+        await stack.enter_async_context(ShareRequests(container.limit_requests(), container.ledger()))
 
 
 def missing_extras(settings: Settings, find: Callable[[str], object] = find_spec) -> list[str]:
