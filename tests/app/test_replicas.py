@@ -361,8 +361,8 @@ async def test_a_replica_taken_for_dead_lets_go_of_its_turns_and_serves_on(one: 
     there = await other.open(here.task)
     await soon(lambda: there.mine)
 
-    await one.storage.replica._beat()
-    await one.storage.replica._beat()
+    await one.storage.replica.beat()
+    await one.storage.replica.beat()
 
     await soon(lambda: one.parts.turns().active == 0)
     again = await one.begin(Say("more"))

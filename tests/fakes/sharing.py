@@ -54,13 +54,13 @@ class Sharer:
 
     async def bury(self) -> None:
         """Let it find out who is dead, which may have it wait a beat."""
-        await self.replica._bury()
+        await self.replica.bury()
 
     async def revive(self) -> None:
         """Let it find out what became of it meanwhile."""
-        await self.replica._beat()
+        await self.replica.beat()
         if not self.replica.id:
-            await self.replica._beat()
+            await self.replica.beat()
 
 
 @define(eq=False)

@@ -84,6 +84,8 @@ class Replica:
     _ears: defaultdict[str, list[Ear]] = field(factory=lambda: defaultdict(list), init=False)
     _forgetting: list[Callable[[], None]] = field(factory=list, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _talking: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+    """A connection answers one question at a time."""
     _steady_since: float = field(default=float("-inf"), init=False)
     """Since when no beat has failed: who could not see the database must not judge who else could."""
 
@@ -138,7 +140,7 @@ class Replica:
                 await self._clock.within(BEAT_SECONDS, self._wake.wait())
             self._wake.clear()
             try:
-                await self._clock.within(_ANSWER_SECONDS, self._beat())
+                await self._clock.within(_ANSWER_SECONDS, self.beat())
             except (JournalUnavailable, TimeoutError) as error:
                 _log.warning("the database does not hear that this process lives: %s", str(error) or "no answer")
                 self._steady_since = self._clock.monotonic()
@@ -155,6 +157,16 @@ class Replica:
                 await self._line.execute(_LEAVE, token)
                 await self._line.execute(TELL, CHANGED)
         self._hang_up()
+
+    async def beat(self) -> None:
+        """Renew the row, or take a new one, and delete those which are not renewed."""
+        async with self._talking:
+            await self._beat()
+
+    async def bury(self) -> None:
+        """Delete the rows which are no longer renewed."""
+        async with self._talking:
+            await self._bury()
 
     async def _beat(self) -> None:
         if self._line is None or self._line.is_closed():
