@@ -709,7 +709,8 @@ def _gauges(container: Container, backlog: Callable[[], float]) -> Gauges:
 
 async def _listen_to_operators(stack: AsyncExitStack, container: Container, settings: Settings) -> None:
     """Listen at the port, or if other workers of ours have it, at one of those that follow: each has its own metrics."""
-    told = admin.Admin(container.readiness(), container.meter().expose)
+    ready = await stack.enter_async_context(container.readiness())
+    told = admin.Admin(ready, container.meter().expose)
     last = settings.admin.port + settings.server.workers - 1
     for port in range(settings.admin.port, last + 1):
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal
@@ -13,7 +14,9 @@ from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
 
 _PATIENCE: Final = 1.0
-"""Seconds for the store; who asks is a probe, which does not wait longer than that."""
+"""Seconds for the store."""
+_INTERVAL: Final = 1.0
+"""Seconds between two looks at the store."""
 
 
 @frozen
@@ -28,32 +31,51 @@ class Checked:
         return not any(self.troubles.values())
 
 
-@frozen
+@define(eq=False)
 class CheckReadiness:
     """
     Look at all that new work needs: the runtime, the store, and that the service is not about to end.
 
-    The runtime is not asked for it, it is watched anyway: a probe costs it nothing.
+    It is a context manager while which the store is looked at again and again, as the runtime is anyway: an answer is
+    what was last seen, so that a probe waits for nobody and costs nothing, however many there are.
     """
 
     watch: WatchAgent
     journal: Journal
     turns: RunTurns
     clock: Clock
+    _store: str = field(default="the store was not looked at yet", init=False)
+    _watcher: asyncio.Task[None] | None = field(default=None, init=False)
 
-    async def __call__(self) -> Checked:
-        """Look; an answer comes within a little more than a second."""
+    async def __aenter__(self) -> Self:
+        await self.look()
+        self._watcher = asyncio.get_running_loop().create_task(self._keep_looking(), name="watch store")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+
+    def __call__(self) -> Checked:
+        """Say what was last seen."""
         readiness = self.watch.readiness
         return Checked(
             {
                 "upstream": "" if readiness.ready else readiness.remedy or "the runtime is not ready",
-                "store": await self._store(),
+                "store": self._store,
                 "drain": "the service is about to stop and takes no new work" if self.turns.draining else "",
             }
         )
 
-    async def _store(self) -> str:
+    async def look(self) -> None:
+        """Look at the store now."""
         try:
-            return await self.clock.within(_PATIENCE, self.journal.probe())
+            self._store = await self.clock.within(_PATIENCE, self.journal.probe())
         except TimeoutError:
-            return f"the store has not answered for {_PATIENCE:g} s"
+            self._store = f"the store has not answered for {_PATIENCE:g} s"
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self.clock.sleep(_INTERVAL)
+            await self.look()

@@ -54,7 +54,7 @@ class Admin:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """`GET /readyz`: whether new work can be done, and of what hinders it what to do about it."""
-        checked = await self.ready()
+        checked = self.ready()
         told = {
             "status": "ready" if checked.ready else "not ready",
             "checks": {

@@ -20,7 +20,7 @@ class Ready:
 
     troubles: dict[str, str] = field(factory=lambda: {"upstream": "", "store": "", "drain": ""})
 
-    async def __call__(self) -> Checked:
+    def __call__(self) -> Checked:
         return Checked(self.troubles)
 
 
