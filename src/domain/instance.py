@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from attrs import field, frozen
 
 OPENCODE_PORT = 4096
+ADMIN_PORT = 9090
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,26}")
 _FIRST = IPv4Address("127.77.0.1")
 UPSTREAM_NETWORK = "127.77.0.0/16"
@@ -72,8 +73,7 @@ class Instance:
     @property
     def url(self) -> str:
         """Where the service is reached from its own host."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - to be reached, not bound
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
     @property
     def upstream_url(self) -> str:
@@ -142,6 +142,12 @@ def check_name(name: str) -> str:
     if _NAME.fullmatch(name):
         return name
     raise Refused(f"{name!r} cannot be the name of an instance: a letter, then up to 26 of a-z 0-9 _ -")
+
+
+def url_of(host: str, port: int) -> str:
+    """Give the URL at which what listens there is reached from its own host."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to be reached, not bound
+    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
 
 
 def free_upstream(taken: frozenset[str]) -> str:

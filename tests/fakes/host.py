@@ -22,6 +22,7 @@ class FakeHost:
     fits: bool = True
     leftovers: Sequence[str] = ()
     running: dict[str, str] = field(factory=dict)
+    patience: dict[str, float] = field(factory=dict)
 
     def instances(self) -> Sequence[Instance]:
         return list(self.recorded.values())
@@ -48,6 +49,7 @@ class FakeHost:
         return ""
 
     def complaint(self, instance: Instance, *, patience: float = 0.0) -> str:
+        self.patience[instance.release] = patience
         runs = self.running.get(instance.name)
         return "" if runs is not None and runs not in self.broken else "nobody answers"
 

@@ -7,6 +7,9 @@ from attrs import evolve, frozen
 from opencode_a2a_server.app.ports.host import Host
 from opencode_a2a_server.domain.instance import Category, Configuration, Instance, Outcome, Refused, Wanted
 
+_BACK_SECONDS = 120.0
+"""For the way back at least, however soon the new release is given up."""
+
 
 @frozen
 class InstallInstance:
@@ -78,7 +81,7 @@ class UpgradeInstance:
         if not problem:
             return Outcome(Category.UPGRADED, instance)
         self.host.put_back_store(before)
-        worse = self.host.switch(before) or self.host.complaint(before, patience=self.patience)
+        worse = self.host.switch(before) or self.host.complaint(before, patience=max(self.patience, _BACK_SECONDS))
         if worse:
             return Outcome(Category.BROKEN, before, f"{instance.release}: {problem}; {before.release}: {worse}")
         return Outcome(Category.RESTORED, before, f"{instance.release}: {problem}")

@@ -131,6 +131,7 @@ def test_an_upgrade_that_fails_is_rolled_back_with_the_store(host: FakeHost, how
 
     assert (done.category, done.instance.release) == (Category.RESTORED, "1.0-opencode-7")
     assert host.done[-2:] == ["put back store", "start 1.0-opencode-7"]
+    assert host.patience["1.0-opencode-7"] >= 60  # however soon the new one was given up
     assert host.running == {"one": "1.0-opencode-7"}
 
 

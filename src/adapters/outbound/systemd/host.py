@@ -12,7 +12,15 @@ from pathlib import Path
 
 from attrs import asdict, field, frozen
 
-from opencode_a2a_server.domain.instance import Configuration, HostFault, Instance, Refused, Wanted
+from opencode_a2a_server.domain.instance import (
+    ADMIN_PORT,
+    Configuration,
+    HostFault,
+    Instance,
+    Refused,
+    Wanted,
+    url_of,
+)
 
 from . import files, probe
 from .environment import read_environment, write_environment
@@ -45,7 +53,7 @@ class SystemdHost:
     releases: Releases
     users: Users
     stores: Stores
-    ask: Callable[[Instance, str, str], str] = probe.complaint
+    ask: Callable[[Instance, str, str, str], str] = probe.complaint
     _monotonic: Callable[[], float] = field(default=time.monotonic)
     _sleep: Callable[[float], None] = field(default=time.sleep)
 
@@ -105,7 +113,8 @@ class SystemdHost:
     def complaint(self, instance: Instance, *, patience: float = 0.0) -> str:
         """Ask both halves, again and again while there is time."""
         end = self._monotonic() + patience
-        while problem := self.ask(instance, self._secret(instance, TOKEN), self._secret(instance, PASSWORD)):
+        admin = self._admin_url(instance)
+        while problem := self.ask(instance, admin, self._secret(instance, TOKEN), self._secret(instance, PASSWORD)):
             if self._monotonic() >= end:
                 return problem
             self._sleep(_PAUSE_SECONDS)
@@ -198,8 +207,10 @@ class SystemdHost:
             "OPENCODE_BASE_URL": instance.upstream_url,
             "OPENCODE_DIRECTORY": instance.workspace,
         }
+        # Beside OpenCode's: no other instance has the address, and no agent gets there.
+        unless_told = {"A2A_ADMIN_HOST": instance.upstream, "A2A_ADMIN_PORT": str(ADMIN_PORT)}
         path = layout.config(instance) / "a2a.env"
-        yield files.put(path, write_environment({**_there(path), **told.settings, **ours}))
+        yield files.put(path, write_environment({**unless_told, **_there(path), **told.settings, **ours}))
 
     def _tell_opencode(self, instance: Instance, told: Configuration) -> Iterator[bool]:
         config = self.layout.config(instance)
@@ -212,6 +223,11 @@ class SystemdHost:
             "OPENCODE_A2A_HIDDEN": " ".join(sorted(name for name in hidden if name not in SHOWN)),
         }
         yield files.put(config / "opencode.auth.env", write_environment(auth))
+
+    def _admin_url(self, instance: Instance) -> str:
+        told = _there(self.layout.config(instance) / "a2a.env")
+        host = told.get("A2A_ADMIN_HOST") or instance.upstream
+        return url_of(host, int(told.get("A2A_ADMIN_PORT") or ADMIN_PORT))
 
     def _secret(self, instance: Instance, name: str) -> str:
         with suppress(FileNotFoundError):

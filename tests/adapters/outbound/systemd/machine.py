@@ -61,7 +61,7 @@ class Machine:
     commands: Commands = field(factory=Commands)
     users: Everybody = field(factory=Everybody)
     answers: list[str] = field(factory=list)
-    asked: list[tuple[str, str]] = field(factory=list)
+    asked: list[tuple[str, str, str]] = field(factory=list)
     slept: float = 0.0
     sources: Sources = field(factory=lambda: Sources("/usr/bin/python3"))
 
@@ -87,8 +87,8 @@ class Machine:
             sleep=self.sleep,
         )
 
-    def ask(self, instance: Instance, token: str, password: str) -> str:
-        self.asked.append((token, password))
+    def ask(self, instance: Instance, admin_url: str, token: str, password: str) -> str:
+        self.asked.append((admin_url, token, password))
         return self.answers.pop(0) if self.answers else ""
 
     def fetch(self, cache: Path, version: str) -> Path:

@@ -199,7 +199,7 @@ def test_readiness_is_asked_with_the_credentials_until_it_is_there(machine: Mach
     assert machine.host.complaint(instance, patience=5) == ""
 
     password = (machine.layout.credentials(instance) / "OPENCODE_AUTH_PASSWORD").read_text()
-    assert machine.asked == [("token", password)] * 3
+    assert machine.asked == [("http://127.77.0.1:9090", "token", password)] * 3
 
 
 def test_readiness_that_does_not_come_is_given_up(machine: Machine) -> None:
@@ -316,3 +316,12 @@ def test_a_record_that_cannot_be_read_is_named(machine: Machine) -> None:
 
     with pytest.raises(HostFault, match=r"instance\.json is not the record"):
         machine.host.instances()
+
+
+def test_an_operator_may_have_probes_and_metrics_elsewhere(machine: Machine) -> None:
+    instance = machine.instance()
+    machine.host.furnish(instance, Configuration({"A2A_ADMIN_HOST": "0.0.0.0", "A2A_ADMIN_PORT": "9191"}))  # noqa: S104
+
+    machine.host.complaint(instance)
+
+    assert machine.asked[0][0] == "http://127.0.0.1:9191"
