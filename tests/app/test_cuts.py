@@ -129,5 +129,3 @@ def _text(frames: Sequence[tuple[str, dict[str, Any]]]) -> str:
             name = told["artifact"]["artifactId"]
             texts[name] = texts.get(name, "") + said if told.get("append") else said
     return "".join(texts.values())
-
-

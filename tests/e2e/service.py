@@ -60,6 +60,12 @@ class RunningService:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """Its process, whose children serve."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token}", "a2a-version": "1.0"}
 

@@ -14,7 +14,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import httpx
@@ -89,6 +89,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
     """What was asked of it: `POST /session`."""
     disposed: list[str] = field(factory=list)
     """Directories whose instance was freed."""
+    pause: Callable[[], Awaitable[None]] = checkpoint
+    """What passes between two words of an answer."""
     _feeds: list[_Stream] = field(factory=list, init=False)
     _listeners: list[Callable[[Json], None]] = field(factory=list, init=False)
     _asked: dict[str, tuple[str, Json, asyncio.Future[Json]]] = field(factory=dict, init=False)
@@ -107,6 +109,7 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
             play=play,
             adopt=self._adopt,
             idle=lambda: self.faults.idle,
+            pause=lambda: self.pause(),  # noqa: PLW0108 - it may be another one later
         )
 
     # Driven by tests

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
+from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from tests.fakes.acts import Act
@@ -41,6 +42,8 @@ class Backstage:
     """Take in a sub-agent's session."""
     idle: Callable[[], str]
     """Say how a good turn's idle comes: once, twice, early, late or never."""
+    pause: Callable[[], Awaitable[None]] = checkpoint
+    """What passes between two words."""
 
 
 @define(eq=False)

@@ -165,7 +165,7 @@ class FakeTurn:
         part = self._part(kind, text="", time={"start": start})
         session.put(self._answer, part)
         for chunk in re.findall(r"\S+\s*|\s+", text):
-            await checkpoint()
+            await session.stage.pause()
             self._words += 1
             part = self._answer.parts[part["id"]] = {**part, "text": part["text"] + chunk}
             session.say(

@@ -1,0 +1,150 @@
+"""The OpenCode of a soak: the tests' fake one behind a socket, and somebody who breaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+from attrs import define, field
+
+from tests.fakes.opencode import FakeOpenCode
+
+_SHOWS = ("status", "message", "permission", "question", "children")
+"""What is asked of it in the midst of a turn, by the last part of the path."""
+_HUNG_SECONDS = 60.0
+_BEAT_SECONDS = 5.0
+
+
+@define(eq=False)
+class Upstream:
+    """The server, what is wrong with it, and since when its turns are lost."""
+
+    chance: random.Random
+    fake: FakeOpenCode = field(factory=FakeOpenCode)
+    faults: Counter[str] = field(factory=Counter)
+    restarted: float = 0.0
+    """When it was restarted last, by the monotonic clock: what it worked on then may fail."""
+    port: int = 0
+    _slow: float = 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve on loopback."""
+        self.fake.pause = self._pause
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        jobs = [asyncio.ensure_future(job) for job in (self._beat(), self._disturb())]
+        try:
+            yield
+        finally:
+            for job in jobs:
+                job.cancel()
+            server.close()
+            self.fake.cut()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self.chance.expovariate(200))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            self.fake.beat()
+
+    # Faults
+
+    async def _disturb(self) -> None:
+        """Break something, mend it, and again."""
+        kinds = {
+            "cut": 6,
+            "refuse": 4,
+            "slow": 3,
+            "idle": 6,
+            "malformed": 3,
+            "down": 2,
+            "deaf": 2,
+            "hang": 1,
+            "restart": 1,
+        }
+        while True:
+            await asyncio.sleep(self.chance.uniform(0.2, 1.5))
+            (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
+            self.faults[kind] += 1
+            await self._break(kind)
+
+    async def _break(self, kind: str) -> None:  # noqa: C901 - one line for each kind
+        faults, chance = self.fake.faults, self.chance
+        match kind:
+            case "cut":
+                self.fake.cut(chance.choice([None, httpx.ReadError("reset")]))
+            case "refuse":
+                faults.answers = dict.fromkeys(chance.sample(_SHOWS, 2), chance.choice([500, 503]))
+            case "slow":
+                self._slow = chance.uniform(0.05, 0.5)
+            case "idle":
+                faults.idle = chance.choice(["once", "twice", "early", "late", "never"])
+                return  # until it is another
+            case "malformed":
+                faults.malformed = True
+            case "down":
+                faults.down = True
+                self.fake.cut()
+            case "deaf":
+                faults.feed = chance.choice(["off", "silent"])
+                self.fake.cut()
+            case "hang":
+                faults.hangs = True
+            case "restart":
+                self.restarted = time.monotonic()
+                await self.fake.restart()
+                return
+        await asyncio.sleep(chance.uniform(0.1, 2.0))
+        self._slow, faults.answers = 0.0, {}
+        faults.malformed, faults.down, faults.hangs = False, False, False
+        if kind == "deaf":
+            faults.feed = "on"
+            self.fake.cut()
+
+    # Requests
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError, httpx.HTTPError, TimeoutError, asyncio.CancelledError):
+            while True:
+                request = await _read(reader)
+                await asyncio.sleep(self._slow)
+                async with asyncio.timeout(_HUNG_SECONDS):
+                    response = await self.fake.handle_async_request(request)
+                await _answer(writer, response)
+        writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> httpx.Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    line, *lines = head.strip().split("\r\n")
+    headers = [tuple(one.split(": ", 1)) for one in lines]
+    length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+    method, target, _ = line.split(" ")
+    body = await reader.readexactly(length)
+    return httpx.Request(method, f"http://opencode{target}", headers=headers, content=body)
+
+
+async def _answer(writer: asyncio.StreamWriter, response: httpx.Response) -> None:
+    endless = response.headers.get("content-type", "").startswith("text/event-stream")
+    body = b"" if endless else await response.aread()
+    headers = {name: value for name, value in response.headers.items() if name not in ("content-length", "connection")}
+    headers |= {"transfer-encoding": "chunked"} if endless else {"content-length": str(len(body))}
+    lines = [f"HTTP/1.1 {response.status_code} -", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    writer.write("\r\n".join(lines).encode() + body)
+    await writer.drain()
+    if endless:
+        try:
+            async for chunk in response.aiter_raw():
+                writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                await writer.drain()
+        finally:
+            await response.aclose()
+        raise ConnectionResetError
