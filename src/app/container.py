@@ -308,6 +308,7 @@ class Container(containers.DeclarativeContainer):
         limits=settings.provided.turn.limits,
         pace=pace,
         patch_most=settings.provided.turn.changes_bytes,
+        prompt_again=settings.provided.turn.reprompt,
         meter=meter,
         tracer=tracer,
         charge=quotas.provided.charge,

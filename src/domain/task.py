@@ -139,6 +139,8 @@ class Task:
     """The place of the message which the turn under way works on, or the last one did."""
     turn_seq: Seq = _NEVER
     """The update with which that turn began."""
+    again: bool = False
+    """Whether that turn is the second try at its message; there is no third."""
     accepts: tuple[str, ...] = ()
     """Media types of output, as the last message that says anything of them does."""
 
@@ -226,6 +228,7 @@ class Task:
                     self._end()
             case TurnStarted():
                 self.session, self.prompt, self.turn_seq = update.session, update.prompt, entry.seq
+                self.again = update.again
                 if update.queued and self.waiting:
                     self.prompted = self.waiting.pop(0)
                 self._enter(TaskState.WORKING, entry, update.parts)

@@ -107,6 +107,8 @@ class Turn:
     outcome: TaskState | None = field(default=None, init=False)
     doubtful: bool = field(default=False, init=False)
     """Whether the driver should ask the runtime for a recollection soon."""
+    lost: bool = field(default=False, init=False)
+    """Whether it is over since the runtime, restarted perhaps, no longer works on it."""
     canceling: bool = field(default=False, kw_only=True)
 
     # What it said and used
@@ -194,6 +196,15 @@ class Turn:
     def cancel(self) -> None:
         """Note that the end of this turn is wanted: an abort that follows is a cancellation."""
         self.canceling = True
+
+    @property
+    def idle_handed(self) -> bool:
+        """Whether it called no tool, and so did nothing that could be done twice."""
+        return not any(self._output.calls(message) for message in self._answers)
+
+    def take_back(self) -> list[Update]:
+        """Withdraw all that it told: its message is going to be answered anew."""
+        return [update for message in self._answers for update in self._output.withdraw_message(message)]
 
     def close(self, state: TaskState, text: str = "", failure: Failure | None = None) -> list[Update]:
         """End the turn from outside; nothing if it is over."""
@@ -479,7 +490,10 @@ class Turn:
             return []
         if last is not None and last.completed:
             return self._conclude(last)
-        return self._fail(self._failure) if self._failure is not None else self._give_up(self._what_is_missing())
+        if self._failure is not None:
+            return self._fail(self._failure)
+        self.lost = True
+        return self._give_up(self._what_is_missing())
 
     def _what_is_missing(self) -> str:
         if self._last is not None:

@@ -66,6 +66,8 @@ class TurnStarted:
     """Whether the message that has waited longest is the prompt."""
     replaced: SessionId | None = None
     """The session that was lost, in whose place this one begins anew."""
+    again: bool = False
+    """Whether the message is the last turn's, which the runtime lost without having done anything."""
 
     @property
     def parts(self) -> tuple[Part, ...]:

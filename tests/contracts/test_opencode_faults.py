@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -21,6 +22,7 @@ from opencode_a2a_server.domain.ids import ContextId, MessageId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
+from opencode_a2a_server.domain.updates import TurnStarted
 from tests.app.house import ALICE, CONTEXT, status_of, text_of
 from tests.fakes.acts import Act, AskPermission, Delegate, Fail, Hang, Reason, RunTool, Say
 from tests.fakes.audit import FakeAudit
@@ -263,6 +265,104 @@ async def test_a_session_works_on_after_a_restart(service: Service) -> None:
 
     assert await service.done(*_WORK) == (_WORDS, TaskState.COMPLETED)
     assert first.state is TaskState.FAILED
+
+
+# A prompt that a restart lost, where it is wanted that it is sent again
+
+
+async def restarted(service: Service, *acts: Act, then: tuple[Act, ...]) -> Task:
+    """Have OpenCode restarted in the midst of a turn, and its model do something else from then on."""
+    service.turns.prompt_again = True
+    task = await service.begin(*acts)
+    service.fake.scripts = dict.fromkeys(service.fake.scripts, then)
+    await service.fake.restart()
+    await service.clock.turn(30)
+    return task
+
+
+async def test_a_prompt_that_a_restart_lost_is_sent_again(service: Service) -> None:
+    task = await restarted(service, Reason("hm "), Say("so far "), Hang(), then=(Say("all of it"),))
+
+    assert (text_of(task), task.state) == ("all of it", TaskState.COMPLETED)
+    assert any("sent again" in message.text for message in task.history)
+    assert task.usage is not None
+    prompts = [update.prompt for update in service.journal.logs[task.id].updates if isinstance(update, TurnStarted)]
+    (session,) = service.fake.sessions.values()
+    asked = [message.info["id"] for message in session.messages if message.info["role"] == "user"]
+    assert prompts == asked
+    assert len(set(prompts)) == 2
+
+
+async def test_a_prompt_is_sent_again_once_only(service: Service) -> None:
+    task = await restarted(service, Say("so far "), Hang(), then=(Say("again "), Hang()))
+    assert (text_of(task), task.state) == ("again ", TaskState.WORKING)
+
+    await service.fake.restart()
+    await service.clock.turn(30)
+
+    assert (text_of(task), task.state) == ("again ", TaskState.FAILED)
+    assert service.fake.calls.count(f"POST /session/{task.session.id}/prompt_async") == 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("act", [RunTool("bash", "done"), AskPermission("bash", "ls"), Delegate((Say("below "),))])
+async def test_what_had_called_a_tool_is_not_done_again(service: Service, act: Act) -> None:
+    task = await restarted(service, Say("so far "), act, Hang(), then=(Say("never"),))
+
+    assert (text_of(task).split()[:2], task.state) == (["so", "far"], TaskState.FAILED)
+    assert "never" not in text_of(task)
+
+
+async def test_what_called_a_tool_unheard_is_not_done_again(service: Service) -> None:
+    service.turns.prompt_again = True
+    service.faults.feed = "off"
+    service.fake.cut()
+    for path in ("status", "message"):
+        service.faults.answers[path] = 503
+    task = await service.begin(Say("so far "), RunTool("bash", "done"), Hang())
+    service.faults.answers.clear()
+    await service.fake.restart()
+
+    await service.clock.turn(60)
+
+    assert task.state is TaskState.FAILED
+
+
+async def test_a_restart_while_a_task_is_canceled_cancels_it(service: Service) -> None:
+    service.turns.prompt_again = True
+    task = await service.begin(Say("so far "), Hang())
+    service.faults.answers["abort"] = 503
+    canceling = asyncio.ensure_future(CancelTask(service.journal, service.turns)(ALICE, task.id))
+    await service.clock.turn()
+    await service.fake.restart()
+
+    await service.clock.turn(30)
+    await canceling
+
+    assert (text_of(task), task.state) == ("so far ", TaskState.CANCELED)
+
+
+async def test_a_crash_before_the_prompt_was_sent_again_sends_it_once(service: Service) -> None:
+    service.turns.prompt_again = True
+    task = await service.begin(Say("so far "), Hang())
+    service.fake.scripts = dict.fromkeys(service.fake.scripts, (Say("all of it"),))
+    service.faults.answers["prompt_async"] = 503
+    await service.fake.restart()
+    await service.clock.turn(15)
+    assert task.again
+    await service.turns.__aexit__()
+    service.faults.answers.clear()
+
+    journal = service.journal.reopened()
+    async with RunTurns(
+        service.agent, journal, service.turns.bind, FakeHolds(), service.clock, FakeAudit(), prompt_again=True
+    ) as turns:
+        await Recover(journal, turns, FakeReplicas(journal))()
+        await service.clock.turn(30)
+        task = journal.logs[task.id].task
+
+    assert (text_of(task), task.state) == ("all of it", TaskState.COMPLETED)
+    (session,) = service.fake.sessions.values()
+    assert sum(message.info["role"] == "user" for message in session.messages) == 2
 
 
 async def test_an_abort_by_somebody_at_opencode_itself_cancels_the_task(service: Service) -> None:

@@ -92,7 +92,8 @@ def _told(entry: Entry) -> Iterator[Happening]:  # noqa: C901 - one case for eac
             yield line("message", f"{'queued: ' if queued else ''}{_said(message)}")
         case TurnStarted(session, prompt) as started:
             lost = f", in place of {started.replaced}, which is gone" if started.replaced else ""
-            yield line("turn", f"session {session.id} in {session.directory}{lost}, prompt {prompt}")
+            again = ", the same message again" if started.again else ""
+            yield line("turn", f"session {session.id} in {session.directory}{lost}, prompt {prompt}{again}")
         case StatusChanged(state, parts, usage, failure, retry):
             why = f" ({failure.name}: {failure.text})" if failure else ""
             again = f" retry {retry}" if retry else ""

@@ -34,6 +34,12 @@ class TurnSettings:
         262_144,
         check=not_negative,
     )
+    reprompt: bool = setting(
+        "A2A_REPROMPT_AFTER_RESTART",
+        "Whether a prompt that OpenCode lost by its own restart is sent again, once, if no tool had been called; else the "
+        "task fails.",
+        default=False,
+    )
     cost: float = setting("A2A_TURN_MAX_COST", "Cost of one task, in OpenCode's currency (US dollars).", 0.0)
 
     @property

@@ -18,6 +18,7 @@ from opencode_a2a_server.app.usecases.tend_inbox import TendInbox
 from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.events import Event, Failure, Gap
+from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
@@ -25,6 +26,8 @@ from opencode_a2a_server.domain.updates import ArtifactTold, StatusChanged, Text
 from opencode_a2a_server.domain.usage import Usage
 
 _log = logging.getLogger(__name__)
+
+_AGAIN = "OpenCode stopped in mid-turn (was it restarted?). It had called no tool, so the prompt is sent again."
 
 _OUTPUT = (TextAppended, ArtifactTold)
 _ENDS = {TaskState.COMPLETED: TurnEnd.COMPLETED, TaskState.CANCELED: TurnEnd.CANCELED}
@@ -54,6 +57,8 @@ class FollowTurn:
     patch_most: int = 0
     """Bytes that a patch of what the turn changed may have; 0 if changes are not told."""
     meter: Meter = UNMETERED
+    prompt_again: bool = False
+    """Whether a prompt that the runtime lost is sent a second time, if it did nothing with it."""
     spoke: bool = False
     """Whether it has given output; of one that was taken up that was perhaps long ago."""
 
@@ -167,7 +172,26 @@ class FollowTurn:
         if updates and self.turn.outcome is not None and self.turn.changed and self.patch_most:
             await keep(self.job.log, updates[:-1], self.clock, self.pace.retry)
             updates = [*await self._changes(), updates[-1]]
+        if self._begins_anew():
+            updates = [*updates[:-1], *self._anew()]
         await keep(self.job.log, updates, self.clock, self.pace.retry, self._unless_more_waits)
+
+    def _begins_anew(self) -> bool:
+        """
+        Say whether the prompt is sent a second time.
+
+        The runtime was seen twice at rest without an end of the turn, so nothing works on it any more; it called no tool,
+        so nothing is done twice; and the message has not been tried again before.
+        """
+        turn, task = self.turn, self.job.log.task
+        return self.prompt_again and turn.lost and turn.idle_handed and not (turn.canceling or task.again)
+
+    def _anew(self) -> Sequence[Update]:
+        """End the turn and begin the next in one step of the journal, so that no crash comes between."""
+        _log.warning("task %s: OpenCode lost the prompt, it is sent again", self.job.log.task.id)
+        said = StatusChanged(TaskState.WORKING, (TextPart(_AGAIN),), self.turn.usage)
+        begun = TurnStarted(self.session, self.agent.new_prompt_id(), again=True)
+        return [*self.turn.take_back(), said, begun]
 
     async def _changes(self) -> Sequence[Update]:
         """Say what the turn has changed on disk; a runtime that does not answer must not hold up the end."""

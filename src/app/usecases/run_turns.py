@@ -81,6 +81,8 @@ class RunTurns:
     pace: Pace = field(factory=Pace)
     patch_most: int = 0
     """Bytes that the patch of what a turn changed may have; 0 if changes are not told."""
+    prompt_again: bool = False
+    """Whether a prompt that the runtime lost by a restart is sent a second time, if it did nothing with it."""
     meter: Meter = UNMETERED
     tracer: Tracer = UNTRACED
 
@@ -338,7 +340,17 @@ class RunTurns:
     def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
         job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits, self.terms)
         return FollowTurn(
-            self.agent, self.clock, self.pace, job, job.turn, session, hearing, self.audit, self.patch_most, self.meter
+            self.agent,
+            self.clock,
+            self.pace,
+            job,
+            job.turn,
+            session,
+            hearing,
+            self.audit,
+            self.patch_most,
+            self.meter,
+            self.prompt_again,
         )
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:

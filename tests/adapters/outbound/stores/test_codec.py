@@ -91,6 +91,10 @@ WRITTEN: list[tuple[Update, bytes]] = [
         b'[1,{"t":"turn","session":{"id":"ses_1","directory":"/work"},"prompt":"msg_1"}]',
     ),
     (
+        TurnStarted(Session(SessionId("ses_1"), Directory("/work")), MessageId("msg_2"), again=True),
+        b'[1,{"t":"turn","session":{"id":"ses_1","directory":"/work"},"prompt":"msg_2","again":true}]',
+    ),
+    (
         StatusChanged(TaskState.FAILED, (TextPart("no"),), Usage(1, 2, 3, 4, 5, 0.5), Failure("APIError", "no", 500), 2),
         b'[1,{"t":"status","state":"failed","parts":[{"t":"text","text":"no"}],"usage":{"input_tokens":1,'
         b'"output_tokens":2,"reasoning_tokens":3,"cache_read_tokens":4,"cache_write_tokens":5,"cost":0.5},'
