@@ -161,6 +161,18 @@ async def test_there_is_never_more_than_one_feed(service: Service) -> None:
         assert service.fake.feeds == 1, f"after {number + 1} cuts"
 
 
+async def test_a_feed_that_is_never_answered_is_asked_for_anew(service: Service) -> None:
+    service.faults.hangs = True
+    service.fake.cut()
+    await service.clock.turn(5)
+    service.faults.hangs = False
+
+    await service.clock.turn(15)
+
+    assert service.fake.feeds == 1
+    assert await service.done(*_WORK) == (_WORDS, TaskState.COMPLETED)
+
+
 async def test_broken_frames_lose_no_word(service: Service) -> None:
     service.faults.malformed = True
 

@@ -28,8 +28,8 @@ ROWS: Mapping[str, tuple[Victim, str, bool]] = {
     "service, what it sent arrives": ("service", "sqlite", True),
     "service on PostgreSQL": ("service", "postgres", False),
     "database": ("database", "postgres", True),
-    "OpenCode": ("opencode", "sqlite", False),
     "client": ("client", "sqlite", True),
+    "OpenCode": ("opencode", "sqlite", False),
 }
 
 # What dies with OpenCode is what it was working on.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from attrs import define, field
@@ -120,9 +120,14 @@ class Feed:
         pause = _FIRST_PAUSE
         while True:
             try:
-                async with self.client.events() as chunks:
+                async with AsyncExitStack() as stack:
+                    # One that is asked for while OpenCode starts may never be answered.
+                    opening = stack.enter_async_context(self.client.events())
+                    chunks = await self.clock.within(_OPENING, opening)
                     await self._follow(chunks)
                 reason = "OpenCode closed it"
+            except TimeoutError:
+                reason = f"no answer within {_OPENING:g} seconds"
             except Refusal as refusal:
                 reason = str(refusal)
             except Exception:  # noqa: BLE001 - whatever it was, the feed is kept up
@@ -182,4 +187,6 @@ class Feed:
 
 
 _FIRST_PAUSE = 0.25
+_OPENING = 10.0
+"""Seconds for OpenCode to begin a feed that it was asked for."""
 _LONGEST_PAUSE = 10.0
