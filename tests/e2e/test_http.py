@@ -42,7 +42,7 @@ def raw(service: RunningService, request: bytes) -> bytes:
 
 def headers_of(answer: bytes) -> list[bytes]:
     lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    return sorted(line for line in lines if not line.startswith(b"date:"))
+    return sorted(line for line in lines if not line.startswith((b"date:", b"x-request-id:")))  # of each answer alone
 
 
 def head(service: RunningService, *lines: str) -> bytes:

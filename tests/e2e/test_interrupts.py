@@ -521,7 +521,7 @@ def audited(client: Client, request: str) -> list[Mapping[str, Any]]:
 
     def look() -> list[Mapping[str, Any]]:
         told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        own = [record for record in told if record["subject"]["request"] == request]
+        own = [record for record in told if record["subject"].get("request") == request]
         return own if len(own) == 2 else []
 
     return until(look, what="both records")
