@@ -18,12 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, NullPool, Table
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, Table
 
 from .errors import StoreUnusable
 from .files import claim, existing, hold
-from .schema import bring_up, head_revision
+from .schema import head_revision
 from .sqlite import check_schema
 from .tables import METADATA, OF_PROCESSES
 
@@ -164,7 +163,7 @@ async def restore_postgres(backup: Path, url: URL, *, replace: bool = False) -> 
         JournalUnavailable: The database cannot be written.
 
     """
-    from .postgres import connected
+    from .postgres import connected, migrate
 
     try:
         archive = zipfile.ZipFile(backup)
@@ -176,7 +175,7 @@ async def restore_postgres(backup: Path, url: URL, *, replace: bool = False) -> 
             f"{backup} is of schema {manifest.get('schema')}, this release has {head_revision()}: restore it with the "
             "release that made it, then upgrade"
         )
-    await _bring_up(url)
+    await migrate(url)
     with archive:
         async with connected(url) as connection, connection.transaction():
             names = ", ".join(METADATA.tables)
@@ -197,15 +196,6 @@ async def restore_postgres(backup: Path, url: URL, *, replace: bool = False) -> 
 
 def _kept() -> list[Table]:
     return [table for table in METADATA.tables.values() if table.name not in OF_PROCESSES]
-
-
-async def _bring_up(url: URL) -> None:
-    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool, hide_parameters=True)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(bring_up)
-    finally:
-        await engine.dispose()
 
 
 @contextmanager

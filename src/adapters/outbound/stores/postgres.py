@@ -117,7 +117,7 @@ class PostgresStorage(SqlReads):
 
         """
         with _reasons(url):
-            await _migrate(url)
+            await migrate(url)
             pool = await asyncpg.create_pool(
                 **_address(url), min_size=1, max_size=_READERS, command_timeout=_CALL_SECONDS, timeout=_CONNECT_SECONDS
             )
@@ -336,7 +336,8 @@ def _told(keys: Collection[int]) -> Iterator[str]:
     yield told
 
 
-async def _migrate(url: URL) -> None:
+async def migrate(url: URL) -> None:
+    """Bring the tables up to this release; of two who do so at once, one waits."""
     engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool, hide_parameters=True)
     try:
         async with engine.begin() as connection:
