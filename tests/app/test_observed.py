@@ -13,7 +13,8 @@ import pytest
 from attrs import evolve
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from opencode_a2a_server.app.container import _listen_to_operators, assemble, check, missing_extras
+from opencode_a2a_server.app.container import assemble, check, missing_extras
+from opencode_a2a_server.app.container.observed import listen_to_operators
 from opencode_a2a_server.app.settings import SettingsError, load_settings
 from tests.app.observed import SETTINGS, id_of, observed, over, parent_of
 from tests.fakes.opencode import FakeOpenCode
@@ -215,7 +216,7 @@ async def test_a_further_worker_takes_the_port_that_follows() -> None:
         several = evolve(settings, server=evolve(settings.server, workers=50))  # one of so many ports is free
 
         async with observed() as service, AsyncExitStack() as stack, httpx.AsyncClient() as client:
-            await _listen_to_operators(stack, service.container, several)
+            await listen_to_operators(stack, service.container, several)
             found = [await live(client, port + number) for number in range(1, 50)]
 
     assert any(found)

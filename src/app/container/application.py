@@ -1,0 +1,107 @@
+"""The service as an application, and the server around it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from attrs import define, field
+
+from opencode_a2a_server.adapters.inbound import server
+from opencode_a2a_server.adapters.outbound.systemd.notify import Supervisor
+from opencode_a2a_server.app.ports.agent import AgentFactory
+from opencode_a2a_server.app.settings import Settings, SettingsError
+
+from .assembly import assemble
+from .inbound import Container
+from .tls import certificate_and_key
+
+_log = logging.getLogger(__name__)
+
+_EXIT_SECONDS = 5.0
+"""What the end may take besides draining, before the worker is killed."""
+
+_LAST_WORDS_SECONDS = 1.0
+"""For streams to tell the end of the last turns, before those that are still open are told to come back."""
+
+
+@define(eq=False)
+class Application:
+    """
+    The service as an ASGI application: its life is the server's lifespan.
+
+    With `signals`, SIGTERM drains it: no new work is taken, turns get their time, streams are told, then it ends.
+    """
+
+    settings: Settings
+    runtime: AgentFactory | None = None
+    signals: bool = False
+    _container: Container | None = field(default=None, init=False)
+    _app: Any = field(default=None, init=False)
+
+    async def __call__(self, scope: server.Scope, receive: server.Receive, send: server.Send) -> None:
+        """Answer one request, or live."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: server.Receive, send: server.Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                self._container = await stack.enter_async_context(assemble(self.settings, self.runtime))
+                self._app = self._container.app()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the server is told
+                _log.critical("the service cannot start: %s", error, exc_info=not isinstance(error, SettingsError))
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            if self.signals:  # the process is ours
+                server.on_term(self.drain)
+                server.on_hup(self._container.credentials().reload)
+                server.settle_memory()
+            await send({"type": "lifespan.startup.complete"})
+            if self.signals:
+                await stack.enter_async_context(Supervisor.of(self.settings.environment).told())
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def drain(self) -> None:
+        """Take no new work, give turns their time, then tell the streams."""
+        if self._container is None:
+            return
+        turns, drain, clock = self._container.turns(), self._container.drain(), self._container.clock()
+        if not await turns.drain(self.settings.server.drain):
+            _log.warning("%d turns go on without us; the next start takes them up", turns.active)
+        turns.stopping = True
+        last = clock.monotonic() + (_LAST_WORDS_SECONDS if not turns.active else 0)
+        while drain.listening and clock.monotonic() < last:
+            await clock.sleep(_LAST_WORDS_SECONDS / 20)
+        drain.begin()
+
+
+def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
+    """
+    Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: It could not start.
+
+    """
+
+    def load() -> server.Asgi:
+        configure_logging()
+        return Application(settings, signals=True)
+
+    certificate, key = certificate_and_key(settings)
+    listener = server.Listener(
+        settings.server.host,
+        settings.server.port,
+        patience=settings.server.drain + _EXIT_SECONDS,
+        workers=settings.server.workers,
+        certificate=certificate,
+        key=key,
+    )
+    server.run(listener, load)

@@ -1,0 +1,133 @@
+"""
+In which order a service begins, and ends.
+
+What opens connections is opened here, one after the other; the container gets finished objects and wires the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from dependency_injector import providers
+
+from opencode_a2a_server.adapters.outbound.audit import open_audit
+from opencode_a2a_server.adapters.outbound.stores.opening import Stores, open_stores
+from opencode_a2a_server.app.ports.agent import AgentFactory, Surroundings
+from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
+from opencode_a2a_server.app.settings import Settings, SettingsError
+from opencode_a2a_server.app.usecases.retain import Retain
+from opencode_a2a_server.app.usecases.share_requests import ShareRequests
+
+from .access import credentials_of
+from .given import give_stores
+from .grpc import listen_to_grpc
+from .inbound import Container
+from .interrupts import terms_of
+from .observed import gauges, listen_to_operators, tracing
+from .problems import problems_of
+from .push import webhook
+from .runtime import find_runtime
+from .signing import signing_keys
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def assemble(
+    settings: Settings, runtime: AgentFactory | None = None, *, tracer: Tracer | None = None
+) -> AsyncIterator[Container]:
+    """
+    Open a service: stores, runtime, turns; take up what the last life left; end them in reverse order.
+
+    Args:
+        settings: See `settings.load_settings`.
+        runtime: Takes the place of the runtime the settings name.
+        tracer: Takes the place of the one the settings ask for.
+
+    Raises:
+        SettingsError: There are no credentials, an extra is missing, a key or the runtime cannot be used, or a port is
+            taken.
+        Exception: What the stores or the runtime raise on entering.
+
+    """
+    if problems := list(problems_of(settings)):
+        raise SettingsError(problems)
+    container = Container(settings=settings, terms=terms_of(settings.interrupts))
+    make = runtime or find_runtime(settings)
+    async with AsyncExitStack() as stack:
+        if tracer is None:
+            tracer = stack.enter_context(tracing()) if settings.traced else UNTRACED
+        container.tracer.override(providers.Object(tracer))
+        stores = await _open(stack, container, settings)
+        await _begin_runtime(stack, container, make)
+        await _begin_jobs(stack, container, stores)
+        await _listen(stack, container, stores)
+        yield container
+        container.turns().draining = True
+
+
+async def _open(stack: AsyncExitStack, container: Container, settings: Settings) -> Stores:
+    """Open what the service needs besides the runtime."""
+    opening = open_stores(settings.database_url, container.clock(), meter=container.meter())
+    stores = await stack.enter_async_context(opening)
+    give_stores(container, stores)
+    audit = await stack.enter_async_context(open_audit(settings.interrupts.audit))
+    container.audit.override(providers.Object(audit))
+    credentials = await stack.enter_async_context(credentials_of(settings, container.clock(), audit))
+    container.credentials.override(providers.Object(credentials))
+    keys = signing_keys(settings)
+    if keys is not None:
+        container.jwks.override(providers.Object(keys.jwks))
+    notifier = await stack.enter_async_context(webhook(container, keys))
+    container.notifier.override(providers.Object(notifier))
+    return stores
+
+
+async def _begin_runtime(stack: AsyncExitStack, container: Container, make: AgentFactory) -> None:
+    """
+    Open the runtime, and write the card, which says what it offers, before anybody waits for it.
+
+    Raises:
+        SettingsError: Something is required that the runtime does not have.
+
+    """
+    environment = container.settings().environment
+    surroundings = Surroundings(container.clock(), container.ids(), environment, container.meter(), container.tracer())
+    agent = await stack.enter_async_context(make(surroundings))
+    container.agent.override(providers.Object(agent))
+    try:
+        container.operations().cards.public()
+    except ValueError as error:
+        raise SettingsError([f"A2A_REQUIRED_EXTENSIONS: {error}"]) from error
+    await stack.enter_async_context(container.watch())
+
+
+async def _begin_jobs(stack: AsyncExitStack, container: Container, stores: Stores) -> None:
+    """Begin what the service does by itself, and take up what the last life left."""
+    settings, clock = container.settings(), container.clock()
+    await stack.enter_async_context(Retain(stores.retention, clock, settings.store.keeping))
+    if settings.push.enabled:
+        await stack.enter_async_context(container.deliver())
+    await stack.enter_async_context(container.turns())
+    if container.offers().sessions is not None:
+        await stack.enter_async_context(container.work())
+    await container.quotas().forget()
+    if settings.on_postgres:
+        await stack.enter_async_context(ShareRequests(container.limit_requests(), container.ledger()))
+    await stores.interrupts.forget(clock.now() - settings.interrupts.tombstone)
+    if unfinished := await container.recover()():
+        _log.info("%d unfinished tasks are taken up", unfinished)
+    await stack.enter_async_context(container.take_over())
+    await stack.enter_async_context(container.run_errands())
+
+
+async def _listen(stack: AsyncExitStack, container: Container, stores: Stores) -> None:
+    """Listen to those who do not come through the application."""
+    settings = container.settings()
+    if settings.grpc_address:
+        await listen_to_grpc(stack, container, settings)
+    container.meter().show(gauges(container, stores.backlog))
+    if settings.admin.port:
+        await listen_to_operators(stack, container, settings)
