@@ -136,3 +136,20 @@ def test_names_of_0_2_without_a_provider_are_noted() -> None:
     settings = load_settings(SCRIPTED | {"A2A_OAUTH_TOKEN_URL": "https://login.example/token"})
 
     assert settings.notes[0].startswith("A2A_OAUTH_TOKEN_URL has no effect without A2A_OIDC_ISSUER")
+
+
+@pytest.mark.parametrize("public_url", ["", "https://agent.example"])
+async def test_behind_a_trusted_proxy_failures_are_counted_by_the_clients_address(public_url: str) -> None:
+    environment = SCRIPTED | {
+        "A2A_BEARER_TOKEN": "secret",
+        "A2A_TRUSTED_PROXIES": "10.0.0.0/8",
+        "A2A_RATE_LIMIT_MAX_FAILURES": "1",
+        "A2A_PUBLIC_URL": public_url,
+    }
+    async with assemble(load_settings(environment)) as service:
+        transport = httpx.ASGITransport(service.app(), client=("10.1.2.3", 1))  # type: ignore[arg-type] # narrower
+        async with httpx.AsyncClient(transport=transport, base_url="http://agent") as client:
+            tried = ["203.0.113.7", "203.0.113.7", "203.0.113.8"]
+            answers = [await client.get("/tasks", headers={"x-forwarded-for": address}) for address in tried]
+
+    assert [answer.status_code for answer in answers] == [401, 429, 401]

@@ -12,6 +12,7 @@ from opencode_a2a_server.adapters.inbound.a2a import rpc
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens, Callers
 from opencode_a2a_server.adapters.inbound.a2a.card.security import Provider, Security
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
+from opencode_a2a_server.adapters.inbound.a2a.proxies import Proxies
 from opencode_a2a_server.adapters.outbound.access.live import LiveCredentials
 from opencode_a2a_server.adapters.outbound.access.oidc import ALGORITHMS, OidcTokens, Trust
 from opencode_a2a_server.adapters.outbound.access.reading import RegistryUnusable, read_registry
@@ -72,6 +73,7 @@ class Access(Methods):
             most=Given.settings.provided.limits.failures,
         ),
         requests=limit_requests,
+        proxies=providers.Singleton(Proxies.at, Given.settings.provided.server.proxies),
     )
 
 

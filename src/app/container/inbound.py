@@ -80,7 +80,7 @@ class Container(Observed):
         card,
         versions=Given.settings.provided.server.versions,
         at=providers.Singleton(
-            PublicUrl.behind, Given.settings.provided.server.url, Given.settings.provided.server.proxies
+            PublicUrl.behind, Given.settings.provided.server.url, Given.settings.provided.server.proxies_for_url
         ),
         signer=providers.Callable(card_signer, Given.settings),
     )

@@ -33,8 +33,8 @@ class ServerSettings:
     )
     trusted_proxies: str = setting(
         "A2A_TRUSTED_PROXIES",
-        "Addresses and networks, separated by commas, of proxies whose `Forwarded` and `X-Forwarded-*` headers say by "
-        "which URL clients reach the service, if A2A_PUBLIC_URL does not.",
+        "Addresses and networks, separated by commas, of proxies whose `Forwarded` and `X-Forwarded-*` headers say from "
+        "which address a client comes and, if A2A_PUBLIC_URL does not, by which URL it reaches the service.",
         "",
         check=networks,
     )
@@ -71,8 +71,13 @@ class ServerSettings:
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """The proxies whose word counts: none where the operator has given his own."""
-        return () if self.public_url else listed(self.trusted_proxies)
+        """The proxies whose word counts."""
+        return listed(self.trusted_proxies)
+
+    @property
+    def proxies_for_url(self) -> tuple[str, ...]:
+        """Those whose word on the URL counts: none where the operator has given his own."""
+        return () if self.public_url else self.proxies
 
     @property
     def url(self) -> str:

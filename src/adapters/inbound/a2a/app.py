@@ -95,7 +95,9 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     services = operations.services
     switched_on = {method.name for method in served(services.methods)} | ({PUSH} if services.push else set())
     switched_on |= {EXTENDED_CARD} if card.extended else set()
-    service = Service(card.title, card.version, card.description, card.public_url, tuple(versions), switched_on)
+    service = Service(
+        card.title, card.version, card.description, card.public_url, tuple(versions), switched_on, card.security
+    )
     app = Litestar(
         [
             post("/")(rpc.__call__),

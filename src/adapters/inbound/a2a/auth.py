@@ -9,7 +9,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from opencode_a2a_server.app.ports.access import Credentials
 from opencode_a2a_server.app.usecases.limit_requests import LimitAttempts, LimitRequests
@@ -17,8 +17,7 @@ from opencode_a2a_server.domain.access import Caller
 from opencode_a2a_server.domain.ids import Principal
 
 from .errors import Unauthenticated
-
-RawHeaders = Iterable[tuple[bytes, bytes]]
+from .proxies import Proxies, RawHeaders
 
 _ADVICE = {
     "Bearer": "authentication is needed, with a valid token: Authorization: Bearer <token>",
@@ -31,7 +30,7 @@ class Authenticate(Protocol):
 
     async def __call__(self, headers: RawHeaders, peer: str = "") -> Caller:
         """
-        Name the caller; `peer` is the address that the request came from.
+        Name the caller; `peer` is the address that connected.
 
         Raises:
             Unauthenticated: Nobody we know.
@@ -84,11 +83,13 @@ class Callers:
     """Those that are told to who is refused."""
     attempts: LimitAttempts | None = None
     requests: LimitRequests | None = None
+    proxies: Proxies = field(factory=Proxies)
+    """Those that say for whom they call, so that attempts are counted by who makes them."""
 
     async def __call__(self, headers: RawHeaders, peer: str = "") -> Caller:
         """Name the caller, and let it make a request."""
         scheme, value = sent(headers)
-        caller = await self._known(scheme, value, peer)
+        caller = await self._known(scheme, value, self.proxies.client(peer, headers))
         if self.requests is not None:
             self.requests(caller.principal)
         return caller
@@ -98,7 +99,7 @@ class Callers:
         Find who it is.
 
         From an address that failed too often a password is not even looked at, since it might be guessed; a token
-        cannot be, and an address may be a proxy's that others come from, too.
+        cannot be, and an address may be one that others come from, too.
         """
         wait = 0.0 if self.attempts is None else self.attempts.wait(peer)
         looked_at = value and not (wait and scheme == b"basic")

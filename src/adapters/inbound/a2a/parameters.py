@@ -22,10 +22,10 @@ from opencode_a2a_server.domain.access import ALL, Caller, Grant
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported, Forbidden
 from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 
-from .auth import RawHeaders
 from .card.extensions import Negotiation
 from .encode import V1_0, Shape
 from .errors import BodyTooLarge, MalformedJson, VersionNotSupported
+from .proxies import RawHeaders
 from .reply import Headers
 
 AnyRequest = Request[Any, Any, Any]

@@ -23,8 +23,8 @@ from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.ports.tracer import NO_SPAN, UNTRACED, Fact, Span, Tracer, Work
 from opencode_a2a_server.domain.message import Message
 
-from .auth import RawHeaders
 from .errors import Fault
+from .proxies import RawHeaders
 
 UNKNOWN: Final = "unknown"
 

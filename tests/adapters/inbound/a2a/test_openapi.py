@@ -8,12 +8,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from attrs import evolve
 from jsonschema import Draft202012Validator, ValidationError
 from litestar import Litestar, get
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from opencode_a2a_server.adapters.inbound.a2a.app import METHODS
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS
+from opencode_a2a_server.adapters.inbound.a2a.card.security import Provider, Security
 from opencode_a2a_server.adapters.inbound.a2a.encode import to_json
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
 from opencode_a2a_server.adapters.inbound.a2a.openapi import methods, paths
@@ -171,6 +173,43 @@ async def test_the_document_is_served() -> None:
 async def test_the_document_needs_credentials() -> None:
     async with Stage().client({}) as client:
         assert (await client.get("/openapi.json")).status_code == 401
+
+
+async def test_how_callers_say_who_they_are_is_told_as_the_card_tells_it() -> None:
+    scopes = ("agent.read", "agent.send")
+    provider = Provider(
+        "https://login.example/metadata", "https://login.example/auth", "https://login.example/t", scopes
+    )
+    stage = Stage(card=evolve(CARD, security=Security(tokens=True, passwords=True, provider=provider)))
+    async with stage.client() as client:
+        api = (await client.get("/openapi.json")).json()
+        card = (await client.get("/.well-known/agent-card.json")).json()
+
+    told = api["components"]["securitySchemes"]
+    assert not list(OpenAPIV31SpecValidator(api).iter_errors())
+    assert told.keys() == card["securitySchemes"].keys() == {"bearerAuth", "basicAuth", "openId", "oauth2"}
+    assert told["bearerAuth"] == {"type": "http", "scheme": "bearer", "bearerFormat": "opaque"}
+    assert told["basicAuth"] == {"type": "http", "scheme": "basic"}
+    assert told["openId"] == {"type": "openIdConnect", "openIdConnectUrl": "https://login.example/metadata"}
+    assert told["oauth2"]["flows"]["authorizationCode"]["tokenUrl"] == "https://login.example/t"
+    assert api["security"] == [{"bearerAuth": []}, {"basicAuth": []}, {"openId": [*scopes]}, {"oauth2": [*scopes]}]
+
+
+@pytest.mark.parametrize(
+    ("security", "names"),
+    [
+        (Security(), {"bearerAuth"}),
+        (Security(passwords=True), {"bearerAuth", "basicAuth"}),
+        (Security(tokens=False, provider=Provider("https://login.example")), {"openId"}),
+        (Security(tokens=False, provider=Provider("https://login.example", "", "https://t")), {"openId", "oauth2"}),
+    ],
+)
+def test_no_scheme_is_described_that_is_not_configured(security: Security, names: set[str]) -> None:
+    service = Service("", "", "", "https://agent.example", ("1.0",), (), security)
+    api = json.loads(to_json(document(service, Stage(versions=("1.0",)).app.routes)))
+
+    assert not list(OpenAPIV31SpecValidator(api).iter_errors())
+    assert set(api["components"]["securitySchemes"]) == names == {name for one in api["security"] for name in one}
 
 
 async def test_the_card_and_its_keys_are_open_to_all_and_all_else_is_not() -> None:

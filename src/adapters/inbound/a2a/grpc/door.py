@@ -21,11 +21,12 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate, RawHeaders
+from opencode_a2a_server.adapters.inbound.a2a.auth import Authenticate
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.errors import Fault
 from opencode_a2a_server.adapters.inbound.a2a.operations import Operations
 from opencode_a2a_server.adapters.inbound.a2a.parameters import Call, call_of, check_version, first
+from opencode_a2a_server.adapters.inbound.a2a.proxies import RawHeaders
 from opencode_a2a_server.adapters.inbound.a2a.watch import Watch, named, note_refusal
 from opencode_a2a_server.domain.errors import Draining, InvalidRequest
 

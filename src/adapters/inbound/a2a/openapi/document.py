@@ -10,9 +10,10 @@ from attrs import field, frozen
 from litestar.routes import BaseRoute
 
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS
+from opencode_a2a_server.adapters.inbound.a2a.card.security import Security
 from opencode_a2a_server.adapters.inbound.a2a.routes import every_operation
 
-from . import methods, paths
+from . import methods, paths, security
 from .paths import A2A, EVENTS, JSON, Operation
 from .schemas import REF, Make, Schema, Schemas
 
@@ -51,6 +52,8 @@ class Service:
     protocol_versions: Sequence[str]
     switched_on: Collection[str] = ()
     """What is served of that which need not be, such as `methods.PUSH`."""
+    security: Security = field(factory=Security)
+    """How callers say who they are, as the card has it."""
 
 
 def document(service: Service, routes: Sequence[BaseRoute]) -> Described:
@@ -79,12 +82,12 @@ class _Document:
             "openapi": "3.1.0",
             "info": {"title": service.title, "version": service.version, "description": service.description},
             "servers": [{"url": service.url}],
-            "security": [{"bearerAuth": []}],
+            "security": security.requirements(service.security),
             "tags": [{"name": name} for name in ("json-rpc", "tasks", "push notifications", "service")],
             "paths": described,
             "components": {
                 "schemas": dict(sorted(self.schemas.named.items())),
-                "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": security.schemes(service.security),
             },
         }
 
