@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -39,7 +40,7 @@ def service() -> Iterator[RunningService]:
 
 
 def run(command: list[str], service: RunningService, cwd: Path) -> str:
-    environment = os.environ | {"A2A_URL": service.url, "A2A_BEARER_TOKEN": service.token}
+    environment = os.environ | {"AGENT_URL": service.url, "A2A_BEARER_TOKEN": service.token}
     done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -78,6 +79,46 @@ def test_the_curl_lines_of_the_quickstart_work(service: RunningService, tmp_path
         assert "TASK_STATE_COMPLETED" in told
 
     assert len(lines) == 3
+
+
+@pytest.mark.e2e
+def test_the_tour_of_the_guide_goes_as_it_is_told(tmp_path: Path) -> None:
+    steps = blocks("guide.md", "bash")
+    port = free_port()
+    script = "\necho =====\n".join(steps).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
+    path = f"{Path(BINARY).parent}{os.pathsep}{os.environ['PATH']}"
+
+    with subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=clean | {"A2A_PORT": str(port), "PATH": path},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as tour:
+        try:
+            told, _ = tour.communicate(timeout=300)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(tour.pid, signal.SIGKILL)
+
+    assert tour.returncode == 0, told
+    (_, card, done, memory, unknown, asked, rest, after, listed, why, method, selftest) = told.split("=====\n")
+    assert "Interface: http://127.0.0.1" in card
+    assert "There is one file.\n" in done
+    assert "My name is Ada." in memory
+    assert "SESSION_NOT_FOUND" in unknown
+    assert "Permission needed: bash (rm *)" in asked
+    assert "State: COMPLETED" in asked
+    assert '"Done."' in rest.replace(" ", "")
+    assert "I would clean up." not in rest
+    assert "Done." in after
+    assert "CANCELED" in listed
+    assert "once by bearer:" in why
+    assert json.loads(method)["result"] == {"items": []}
+    assert " 0 failed" in selftest
 
 
 @pytest.mark.e2e
@@ -228,7 +269,7 @@ def test_the_receiver_of_how_to_push_takes_what_the_service_sends_and_nothing_el
         "A2A_SIGNING_KEY_FILE": str(tmp_path / "signing-key.pem"),
     }
     with RunningService(settings) as service:
-        environment = os.environ | {"A2A_URL": service.url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        environment = os.environ | {"AGENT_URL": service.url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         program = [sys.executable, "-c", receiver.replace("9000", str(port))]
         log = (tmp_path / "log").open("wb")
         with log, subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as running:

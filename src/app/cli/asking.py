@@ -11,6 +11,8 @@ import rich_click as click
 from .exits import USAGE, Leave, leave
 
 if TYPE_CHECKING:
+    from opencode_a2a_server.app.settings import Settings
+
     from .client import Service
 
 _T = TypeVar("_T")
@@ -35,15 +37,26 @@ def ask_service(ask: Callable[[Service], _T], url: str | None, token_file: str |
         leave(str(reason), reason.status)
 
 
-def _service(url: str | None, token_file: str | None) -> Service:
+def client_settings() -> Settings:
+    """Read the settings as a client does: variables that nobody knows are named, and no reason to stop."""
     from opencode_a2a_server.app.settings import SettingsError, load_settings
 
+    try:
+        settings = load_settings(os.environ, for_a_client=True)
+    except SettingsError as error:
+        leave(str(error), USAGE)
+    for note in settings.notes:
+        click.echo(f"note: {note}", err=True)
+    return settings
+
+
+def _service(url: str | None, token_file: str | None) -> Service:
     from .client import Service, token_in
 
+    settings = client_settings()
     try:
-        settings = load_settings(os.environ)
         token = token_in(token_file) if token_file is not None else settings.auth.bearer_token
-    except (SettingsError, OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         leave(str(error), USAGE)
     if not token:
         leave("no token: give A2A_BEARER_TOKEN, A2A_BEARER_TOKEN_FILE or --token-file", USAGE)

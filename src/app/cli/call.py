@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 
+from .asking import client_settings
 from .exits import leave
 from .live import INTERRUPTED, TERMINAL, Live
-from .serve import load
 
 if TYPE_CHECKING:
     from opencode_a2a_server.app.settings import Settings
@@ -65,7 +65,7 @@ def call(  # noqa: PLR0913 - one for each option
     """
     from .calling import CallFailed, Credentials, Order, late
 
-    settings = load()
+    settings = client_settings()
     said = sys.stdin.read() if text == "-" else text
     order = Order(said, task, context, wait, timeout)
     try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
+from .asking import client_settings
 from .call import agent_token_option
 from .exits import FAILED, Leave, leave
 from .live import clean
-from .serve import load
 
 if TYPE_CHECKING:
     import httpx
@@ -99,7 +99,7 @@ def _asked(
 ) -> _T:
     from .calling import Credentials, connection
 
-    settings = load()
+    settings = client_settings()
 
     async def work() -> _T:
         async with connection(url, Credentials.of(settings, url, token_file), settings) as http:

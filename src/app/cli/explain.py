@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from .asking import ask_service, token_file_option, url_option
+from .asking import ask_service, client_settings, token_file_option, url_option
 from .exits import FAILED, UNREACHABLE, USAGE, leave
-from .serve import load
 from .tables import table
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def _kept(task_id: str, store: str | None) -> list[Happening]:
 
     from .timeline import tell
 
-    named = store or load().database_url
+    named = store or client_settings().database_url
     if named is None:
         leave("a store in memory cannot be read from outside: ask the service, with --url", USAGE)
     try:

@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 import rich_click as click
 from attrs import asdict, frozen
 
+from .asking import client_settings
 from .call import agent_token_option
 from .exits import FAILED, Leave, leave
 from .live import clean
-from .serve import load
 
 if TYPE_CHECKING:
     import httpx
@@ -61,7 +61,7 @@ def selftest(  # noqa: PLR0913 - one for each option
     """
     from .calling import Credentials, connection
 
-    settings = load()
+    settings = client_settings()
 
     async def work() -> list[Outcome]:
         async with connection(url, Credentials.of(settings, url, token_file), settings) as http:

@@ -33,16 +33,20 @@ _NEAR = 0.85
 """How alike two names are if one is taken for a slip of the other; OPENCODE_* has many names which are not ours."""
 
 
-def load_settings(environment: Mapping[str, str]) -> Settings:
+def load_settings(environment: Mapping[str, str], *, for_a_client: bool = False) -> Settings:
     """
     Read the settings, from what `Sources` names. Each may also be given as the path of a file that holds the value.
+
+    A variable that is nobody's stops what serves; for a client, whose shell may have variables of other programs, it is
+    one of the notes.
 
     Raises:
         SettingsError: With all problems at once.
 
     """
     sources = Sources.of(environment)
-    problems = list(_unknown(environment))
+    strangers = list(_unknown(environment))
+    problems = [] if for_a_client else strangers
     if sources.file is not None:
         problems += sources.file.unknown({name: _keys(group) for name, group in _groups()})
     parts: dict[str, Any] = {}
@@ -51,9 +55,9 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         parts[name] = _load_group(name, group, sources, origins, problems)
     if problems:
         raise SettingsError(problems)
-    notes = tuple(_notes(environment))
-    settings = Settings(**parts, environment=dict(environment), origins=origins, notes=notes)
-    settings = attrs.evolve(settings, notes=(*settings.notes, *_remarks(settings)))
+    settings = Settings(**parts, environment=dict(environment), origins=origins)
+    notes = strangers if for_a_client else (*_notes(environment), *_remarks(settings))
+    settings = attrs.evolve(settings, notes=tuple(notes))
     if problems := list(_contradictions(settings)):
         raise SettingsError(problems)
     return settings

@@ -306,3 +306,10 @@ def test_what_takes_too_long_exits_5_and_names_the_task(agent: FakeAgent) -> Non
     assert done.exit_code == 5
     assert "Task: task-1" in done.stdout
     assert "not done within 0.3 seconds" in done.stderr
+
+
+def test_a_variable_of_another_program_is_named_and_no_reason_to_stop(agent: FakeAgent) -> None:
+    done = call(agent, "Say hello", A2A_URL="http://elsewhere")
+
+    assert done.exit_code == 0
+    assert done.stderr == "note: A2A_URL: there is no such setting; did you mean A2A_PUBLIC_URL?\n"
