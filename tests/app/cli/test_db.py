@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
-from opencode_a2a_server.adapters.outbound.stores.schema import head_revision
+from opencode_a2a_server.adapters.outbound.stores.schema import HEAD
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace
 from opencode_a2a_server.app.cli import main
 from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, TaskId
@@ -53,7 +53,7 @@ def test_check_says_which_schema_there_is(path: Path) -> None:
     done = db(path, "check", "-o", "json")
 
     assert done.exit_code == 0
-    assert json.loads(done.output) == {"current": head_revision(), "wanted": head_revision(), "ready": True}
+    assert json.loads(done.output) == {"current": HEAD, "wanted": HEAD, "ready": True}
 
 
 def test_check_of_a_store_that_is_not_there_yet_makes_nothing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import URL, Table
 
 from .errors import StoreUnusable
 from .files import claim, existing, hold
-from .schema import head_revision
+from .schema import HEAD
 from .sqlite import check_schema
 from .tables import METADATA, OF_PROCESSES
 
@@ -170,9 +170,9 @@ async def restore_postgres(backup: Path, url: URL, *, replace: bool = False) -> 
         manifest = json.loads(archive.read(_MANIFEST))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise StoreUnusable(f"{backup} is no backup of ours: {error}") from error
-    if manifest.get("format") != _FORMAT or manifest.get("schema") != head_revision():
+    if manifest.get("format") != _FORMAT or manifest.get("schema") != HEAD:
         raise StoreUnusable(
-            f"{backup} is of schema {manifest.get('schema')}, this release has {head_revision()}: restore it with the "
+            f"{backup} is of schema {manifest.get('schema')}, this release has {HEAD}: restore it with the "
             "release that made it, then upgrade"
         )
     await migrate(url)

@@ -16,7 +16,7 @@ from .errors import StoreUnusable
 from .files import existing
 from .opening import database_path, is_postgres, open_storage, parsed_url
 from .reading import Kept, read_journal
-from .schema import Schema, head_revision
+from .schema import Schema
 from .sqlite import check_schema, vacuum
 
 
@@ -49,7 +49,7 @@ class Care:
             return await check_postgres(parsed_url(self.url))
         if existing(path) is None:
             _check_place(path)
-            return Schema(None, head_revision())
+            return Schema(None)
         return await check_schema(path)
 
     async def upgrade(self) -> None:

@@ -17,9 +17,8 @@ from typing import Any, ClassVar, Self
 
 import asyncpg
 from attrs import define, field, frozen
-from sqlalchemy import URL, NullPool
+from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
@@ -32,7 +31,7 @@ from .changes import changes
 from .errors import Fenced
 from .reads import SqlReads
 from .replica import RELEASED, SETTLED, TELL, UPDATES, Replica
-from .schema import Schema, bring_up, look
+from .schema import CURRENT, VERSIONS, Schema, bring_up, judge
 from .statements import Statement, task_row, update_row
 from .storage import Batch
 from .sweep import sweep
@@ -76,6 +75,7 @@ _PUSHED_ELSEWHERE = (
     "SELECT task_id FROM push_configs JOIN tasks ON tasks.id = push_configs.task_id "
     "WHERE stopped = '' AND tasks.owner IS DISTINCT FROM $1"
 )
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _RELEASE = "DELETE FROM holds WHERE ticket = ANY($1::bigint[]) RETURNING name"
 _SETTLE = "UPDATE errands SET outcome = $2 WHERE id = $1 AND outcome IS NULL"
 
@@ -307,13 +307,9 @@ async def check_postgres(url: URL) -> Schema:
         JournalUnavailable: The database cannot be read.
 
     """
-    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool, hide_parameters=True)
-    try:
-        with _reasons(url):
-            async with engine.connect() as connection:
-                return await connection.run_sync(look)
-    finally:
-        await engine.dispose()
+    async with connected(url) as connection:
+        tables = [name for (name,) in await connection.fetch(_TABLES)]
+        return judge(await connection.fetchval(CURRENT) if VERSIONS in tables else None, tables)
 
 
 async def _connect(url: URL, settings: Mapping[str, str] | None = None) -> Any:
@@ -337,7 +333,13 @@ def _told(keys: Collection[int]) -> Iterator[str]:
 
 
 async def migrate(url: URL) -> None:
-    """Bring the tables up to this release; of two who do so at once, one waits."""
+    """Bring the tables up to this release, if need be; of two who do so at once, one waits."""
+    if (await check_postgres(url)).ready:
+        return
+
+    from sqlalchemy import NullPool
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool, hide_parameters=True)
     try:
         async with engine.begin() as connection:

@@ -18,9 +18,8 @@ from typing import Any, Self
 
 import aiosqlite
 from attrs import define, field, frozen
-from sqlalchemy import URL, AsyncAdaptedQueuePool, event
+from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.domain.errors import JournalUnavailable
@@ -29,7 +28,7 @@ from . import statements
 from .changes import changes
 from .files import claim, existing, hold
 from .reads import Link, SqlReads
-from .schema import Schema, bring_up, look
+from .schema import CURRENT, VERSIONS, Schema, bring_up, judge
 from .statements import Statement, task_row, update_row
 from .storage import Batch
 from .sweep import sweep
@@ -41,6 +40,8 @@ _PRAGMAS = (
     "wal_autocheckpoint = 64",  # pages: the log is folded in at 256 KB, so that it stays small beside the text
     "journal_size_limit = 262144",
 )
+
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 # At DEBUG it logs each statement with its parameters: prompts, and the agent's output.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
@@ -63,16 +64,23 @@ class _Obliging(sqlite3.Connection):
 
 @frozen
 class _Link:
-    """A connection to the database: SQLAlchemy's, and the driver's own which runs the statements."""
+    """A connection to the database; the driver runs it on a thread of its own."""
 
-    connection: AsyncConnection
     _driver: aiosqlite.Connection
 
     @classmethod
-    async def of(cls, connection: AsyncConnection) -> Self:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the engine's URL names it
-        return cls(connection, driver)
+    async def to(cls, path: Path) -> Self:
+        link = cls(await aiosqlite.connect(path, factory=_Obliging))
+        try:
+            for pragma in _PRAGMAS:
+                await link.command(f"PRAGMA {pragma}")
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    async def close(self) -> None:
+        await self._driver.close()
 
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> list[Any]:
         return list(await self._driver.execute_fetchall(statement.sql, statement.order(values)))
@@ -89,16 +97,23 @@ class _Link:
     async def rollback(self) -> None:
         await self._driver.rollback()
 
+    async def schema(self) -> Schema:
+        tables = [name for (name,) in await self.ask(_TABLES)]
+        rows = await self.ask(CURRENT) if VERSIONS in tables else []
+        return judge(rows[0][0] if rows else None, tables)
+
 
 @define(eq=False, repr=False)
 class SqliteStorage(SqlReads):
     """A storage in one file."""
 
     path: Path
-    _engine: AsyncEngine
     _held: ExitStack
     _writing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _pen: _Link | None = field(default=None, init=False)
+    _readers: int = field(default=0, init=False)
+    _free: asyncio.LifoQueue[_Link] = field(factory=asyncio.LifoQueue, init=False)
+    """Those of the readers that nobody reads with: a connection whose maker is cancelled is lost, so all are made first."""
 
     @classmethod
     async def open(cls, path: Path, *, alone: bool = True) -> Self:
@@ -118,24 +133,19 @@ class SqliteStorage(SqlReads):
         held = ExitStack()
         if alone:
             held.enter_context(hold(path))
-        storage = cls(path, _engine(path), held)
+        storage = cls(path, held)
         try:
             async with storage._transaction() as pen:
-                await pen.connection.exec_driver_sql("BEGIN IMMEDIATE")  # of two who start at once, one waits
-                await pen.connection.run_sync(bring_up)
-                await pen.connection.commit()
+                if not (await pen.schema()).ready:
+                    await asyncio.to_thread(_bring_up, path)
                 await pen.command("PRAGMA journal_mode = WAL")
-                await storage._connect_readers()
+                for _ in range(_READERS):
+                    storage._free.put_nowait(await _Link.to(path))
+                    storage._readers += 1
         except BaseException:
             await storage.close()
             raise
         return storage
-
-    async def _connect_readers(self) -> None:
-        """Fill the pool now: the driver leaks a connection whose maker is cancelled, and readers come and go."""
-        async with AsyncExitStack() as opened:
-            for _ in range(_READERS):
-                _ = await opened.enter_async_context(self._engine.connect())
 
     async def write(self, batch: Batch) -> None:
         """Write one transaction."""
@@ -170,12 +180,14 @@ class SqliteStorage(SqlReads):
 
     async def close(self) -> None:
         """Close all connections; the last one folds SQLite's log into the database."""
-        async with self._writing:
+        async with self._writing, AsyncExitStack() as closing:
+            closing.callback(self._held.close)
+            while self._readers:
+                self._readers -= 1
+                closing.push_async_callback((await self._free.get()).close)
             if self._pen is not None:
-                await self._pen.connection.close()
+                closing.push_async_callback(self._pen.close)
                 self._pen = None
-            await self._engine.dispose()
-            self._held.close()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[_Link]:
@@ -183,7 +195,7 @@ class SqliteStorage(SqlReads):
         async with self._writing:
             with _reasons(self.path):
                 if self._pen is None:
-                    self._pen = await _Link.of(await self._engine.connect())
+                    self._pen = await _Link.to(self.path)
                 try:
                     yield self._pen
                 except BaseException:
@@ -196,14 +208,18 @@ class SqliteStorage(SqlReads):
         except Exception:  # noqa: BLE001 - whatever it is, this connection is of no more use
             self._pen = None
             with suppress(Exception):
-                await pen.connection.invalidate()
-                await pen.connection.close()
+                await pen.close()
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[_Link]:
-        with _reasons(self.path):
-            async with self._engine.connect() as connection:
-                yield await _Link.of(connection)
+        if not self._readers:
+            raise JournalUnavailable(f"the database {self.path} is closed")
+        link = await self._free.get()
+        try:
+            with _reasons(self.path):
+                yield link
+        finally:
+            self._free.put_nowait(link)
 
 
 async def vacuum(path: Path) -> None:
@@ -214,13 +230,8 @@ async def vacuum(path: Path) -> None:
         JournalUnavailable: It cannot be used now.
 
     """
-    engine = _engine(path)
-    try:
-        with _reasons(path):
-            async with engine.connect() as connection:
-                await (await _Link.of(connection)).command("VACUUM")
-    finally:
-        await engine.dispose()
+    async with _opened(path) as link:
+        await link.command("VACUUM")
 
 
 async def check_schema(path: Path) -> Schema:
@@ -232,13 +243,33 @@ async def check_schema(path: Path) -> Schema:
         JournalUnavailable: The database cannot be read.
 
     """
-    engine = _engine(existing(path))
-    try:
-        with _reasons(path):
-            async with engine.connect() as connection:
-                return await connection.run_sync(look)
-    finally:
-        await engine.dispose()
+    if existing(path) is None:
+        return Schema(None)
+    async with _opened(path) as link:
+        return await link.schema()
+
+
+@asynccontextmanager
+async def _opened(path: Path) -> AsyncIterator[_Link]:
+    with _reasons(path):
+        link = await _Link.to(path)
+        try:
+            yield link
+        finally:
+            await link.close()
+
+
+def _bring_up(path: Path) -> None:
+    """Make the tables, or bring them to this release's, on a thread that may wait: of two who start at once, one does."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=NullPool,
+        hide_parameters=True,  # errors are logged, and parameters are prompts
+    )
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        bring_up(connection)
+        connection.commit()
 
 
 def _write(batch: Batch, database: sqlite3.Connection) -> None:
@@ -253,27 +284,6 @@ def _write(batch: Batch, database: sqlite3.Connection) -> None:
         run(statement, values)
     database.executemany(statements.ADD_UPDATE.sql, map(update_row, batch.rows))
     database.commit()
-
-
-def _engine(path: Path | None) -> AsyncEngine:
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=None if path is None else str(path)),
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=_READERS + 1,
-        max_overflow=0,
-        pool_reset_on_return=None,  # who only reads leaves nothing behind
-        connect_args={"factory": _Obliging},
-        hide_parameters=True,  # errors are logged, and parameters are prompts
-    )
-    event.listen(engine.sync_engine, "connect", _prepare)
-    return engine
-
-
-def _prepare(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 @contextmanager

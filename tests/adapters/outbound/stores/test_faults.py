@@ -6,7 +6,7 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -117,25 +117,23 @@ async def test_a_lock_that_another_process_holds_is_told_and_waited_for(stores: 
 
 async def test_a_database_that_became_read_only_is_told_and_made_up_for(stores: Stores, tmp_path: Path) -> None:
     log = await begun(stores)
-    connection = _pen_of(stores)
-    connection("PRAGMA query_only = ON")
+    tell_pen = _pen_of(stores)
+    await tell_pen("PRAGMA query_only = ON")
 
     log.append([TextAppended(TEXT, "kept")])
     with pytest.raises(JournalUnavailable, match="readonly"):
         await log.durable()
-    connection("PRAGMA query_only = OFF")
+    await tell_pen("PRAGMA query_only = OFF")
 
     await until_durable(log)
     with closing(sqlite3.connect(tmp_path / "tasks.db")) as looking:
         assert looking.execute("SELECT count(*) FROM updates").fetchone() == (3,)
 
 
-def _pen_of(stores: Stores) -> Callable[[str], object]:
+def _pen_of(stores: Stores) -> Callable[[str], Awaitable[None]]:
     """Reach the connection that writes: a mount that turns read-only cannot be had without being root."""
-    pen = stores.retention._pen  # type: ignore[attr-defined]
-    raw = pen.connection.sync_connection.connection.driver_connection._conn
-    execute: Callable[[str], object] = raw.execute
-    return execute
+    command: Callable[[str], Awaitable[None]] = stores.retention._pen.command  # type: ignore[attr-defined]
+    return command
 
 
 # PostgreSQL

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
+import anyio
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from opencode_a2a_server.adapters.outbound.stores.errors import SchemaUnknown
 from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage, check_postgres
-from opencode_a2a_server.adapters.outbound.stores.schema import _config
+from opencode_a2a_server.adapters.outbound.stores.schema import _REVISIONS, HEAD, _config
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
 from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
 from opencode_a2a_server.app.ports.tasks import BEGIN, Page, Wanted
@@ -137,6 +140,30 @@ async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them
 
     assert differences == []
     assert [name for (name,) in left if not name.startswith("sqlite_")] == []
+
+
+def test_the_newest_script_is_the_schema_that_is_wanted() -> None:
+    scripts = ScriptDirectory.from_config(_config())
+
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(_REVISIONS)
+    assert scripts.get_current_head() == HEAD
+
+
+async def test_alembic_is_not_imported_where_the_tables_are_as_they_should_be(tmp_path: Path) -> None:
+    await (await SqliteStorage.open(tmp_path / "tasks.db")).close()
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage\n"
+        "async def run():\n"
+        "    await (await SqliteStorage.open(Path(sys.argv[1]))).close()\n"
+        "asyncio.run(run())\n"
+        "print([name for name in sys.modules if name in ('alembic', 'sqlalchemy.orm')])"
+    )
+
+    done = await anyio.run_process([sys.executable, "-c", program, str(tmp_path / "tasks.db")])
+
+    assert done.stdout.decode().strip() == "[]"
 
 
 async def test_sessions_that_were_bound_belong_to_who_is_bound_to_them(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, StatusChanged, TaskSubmitted, TextAppended
 from tests.fakes.clock import TurnedClock
-from tests.fakes.stores import Stores
+from tests.fakes.stores import Life, Stores
 
 pytestmark = pytest.mark.anyio
 
@@ -257,11 +258,11 @@ def size(stores: Stores) -> int:
 
 
 @contextmanager
-def event_on_connect(act: Any) -> Iterator[None]:
+def event_on_connect(act: Callable[[sqlite3.Connection], object]) -> Iterator[None]:
     """Do something to each connection that any engine makes."""
 
-    def connected(connection: Any, _: object) -> None:
-        act(connection.driver_connection._conn)
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        act(connection)
 
     event.listen(Engine, "connect", connected)
     try:
@@ -276,48 +277,41 @@ def no_bindings(action: int, name: str | None, *_: str | None) -> int:
 
 
 async def test_a_full_disk_is_told_and_nothing_is_lost_when_there_is_room(stores: Stores) -> None:
-    connections: list[sqlite3.Connection] = []
     stores.pace = Pace(linger=0, patience=float("inf"))
     clock = stores.clock
     assert isinstance(clock, TurnedClock)
-    with event_on_connect(connections.append):
-        async with stores.live() as life:
-            log = await life.journal.create(TASK, SUBMITTED)
-            log.append([TOLD])
-            await log.durable()
-            limit(connections, 40)
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([TOLD])
+        await log.durable()
+        await tell_pen(life, "PRAGMA max_page_count = 40")  # the disk is as large as this
 
-            seq = log.append([TextAppended(TEXT, "x" * 1000)] * 200)
-            while "full" not in await life.journal.probe():
-                await clock.turn()
+        seq = log.append([TextAppended(TEXT, "x" * 1000)] * 200)
+        while "full" not in await life.journal.probe():
+            await clock.turn()
 
-            limit(connections, 1_000_000)
-            reader = log.read(Seq(2))
-            while log.written < seq:
-                await clock.turn(1)
-            await log.durable()
-            assert [entry.seq for entry in await reader.next()] == list(range(3, 203))
-            assert await life.journal.probe() == ""
+        await tell_pen(life, "PRAGMA max_page_count = 1000000")
+        reader = log.read(Seq(2))
+        while log.written < seq:
+            await clock.turn(1)
+        await log.durable()
+        assert [entry.seq for entry in await reader.next()] == list(range(3, 203))
+        assert await life.journal.probe() == ""
 
     async with stores.live() as life:
         assert (await life.journal.open(TASK)).task.artifacts[TEXT].text == "x" * 200_000
 
 
-def limit(connections: list[sqlite3.Connection], pages: int) -> None:
-    """Make the disk as large as this."""
-    for connection in connections:
-        connection.execute(f"PRAGMA max_page_count = {pages}")
+async def tell_pen(life: Life, sql: str) -> None:
+    """Run something on the connection that writes."""
+    await life.storage.beneath._pen.command(sql)  # type: ignore[attr-defined]
 
 
 async def test_a_database_that_somebody_else_writes_is_told(stores: Stores) -> None:
-    def impatient(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA busy_timeout = 0")
-
     async with stores.live() as life:
         with closing(sqlite3.connect(stores.path)) as other:
             other.execute("BEGIN IMMEDIATE")
-            pen = life.storage.beneath._pen  # type: ignore[attr-defined]
-            impatient(pen.connection.sync_connection.connection.driver_connection._conn)
+            await tell_pen(life, "PRAGMA busy_timeout = 0")  # it has no patience
 
             assert "locked" in await life.journal.probe()
 
@@ -339,6 +333,24 @@ async def test_a_connection_that_broke_is_replaced(stores: Stores) -> None:
 
     async with stores.live() as life:
         assert (await life.journal.open(TASK)).task.artifacts[TEXT].text == "kept"
+
+
+async def test_who_reads_a_database_that_was_closed_is_told(path: Path) -> None:
+    storage = await SqliteStorage.open(path)
+    await storage.close()
+
+    with pytest.raises(JournalUnavailable, match="is closed"):
+        await storage.unfinished()
+
+
+async def test_more_readers_than_connections_wait_for_each_other_and_closing_waits_for_all(path: Path) -> None:
+    storage = await SqliteStorage.open(path)
+    async with asyncio.TaskGroup() as readers:
+        reading = [readers.create_task(storage.unfinished()) for _ in range(20)]
+        await asyncio.sleep(0)
+        await storage.close()
+
+    assert [job.result() for job in reading] == [[]] * 20
 
 
 async def test_a_damaged_snapshot_is_told(stores: Stores) -> None:
