@@ -75,6 +75,8 @@ def run(listener: Listener, load: Callable[[], Asgi]) -> None:
         ssl_key=listener.key,
         ssl_protocol_min=SSLProtocols.tls12,
     )
+    gc.freeze()  # what is loaded is shared with the workers as long as nobody writes to it, as a collection would
+    gc.enable()
     server.signal_handler_reload = _pass_on  # type: ignore[method-assign] # Granian's own would end the workers
     server.serve(target_loader=_Loader(load), wrap_loader=False)
 

@@ -14,10 +14,10 @@ from opencode_a2a_server.adapters.inbound.a2a.card.security import Provider, Sec
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
 from opencode_a2a_server.adapters.inbound.a2a.proxies import Proxies
 from opencode_a2a_server.adapters.outbound.access.live import LiveCredentials
-from opencode_a2a_server.adapters.outbound.access.oidc import ALGORITHMS, OidcTokens, Trust
 from opencode_a2a_server.adapters.outbound.access.reading import RegistryUnusable, read_registry
 from opencode_a2a_server.adapters.outbound.access.registry import Registry
 from opencode_a2a_server.adapters.outbound.access.static import read_static
+from opencode_a2a_server.adapters.outbound.access.trust import ALGORITHMS, Trust
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.ports.access import Credentials
 from opencode_a2a_server.app.ports.audit import Audit
@@ -37,9 +37,14 @@ _CAPABILITIES = tuple(capability.value for capability in Capability)
 def _known(settings: Settings, credentials: LiveCredentials, clock: SystemClock) -> tuple[Credentials, ...]:
     """Give all that know callers: those that need nobody else first."""
     tokens = () if settings.auth.bearer_token is None else (settings.auth.bearer_token,)
+    known = (BearerTokens.of(tokens), credentials)
     trust = _trust(settings.auth)
-    provider = () if trust is None else (OidcTokens.of(trust, clock),)
-    return (BearerTokens.of(tokens), credentials, *provider)
+    if trust is None:
+        return known
+
+    from opencode_a2a_server.adapters.outbound.access.oidc import OidcTokens
+
+    return (*known, OidcTokens.of(trust, clock))
 
 
 def _schemes(settings: Settings) -> tuple[str, ...]:

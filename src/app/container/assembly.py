@@ -29,7 +29,7 @@ from .observed import gauges, listen_to_operators, tracing
 from .problems import problems_of
 from .push import webhook
 from .runtime import find_runtime
-from .signing import signing_keys
+from .signing import notification_tokens, signing_keys
 
 _log = logging.getLogger(__name__)
 
@@ -77,10 +77,11 @@ async def _open(stack: AsyncExitStack, container: Container, settings: Settings)
     container.audit.override(providers.Object(audit))
     credentials = await stack.enter_async_context(credentials_of(settings, container.clock(), audit))
     container.credentials.override(providers.Object(credentials))
-    keys = signing_keys(settings)
-    if keys is not None:
+    sign = None
+    if (keys := signing_keys(settings)) is not None:
         container.jwks.override(providers.Object(keys.jwks))
-    notifier = await stack.enter_async_context(webhook(container, keys))
+        sign = notification_tokens(keys, settings, container.clock())
+    notifier = await stack.enter_async_context(webhook(container, sign))
     container.notifier.override(providers.Object(notifier))
     return stores
 

@@ -11,7 +11,6 @@ from dependency_injector import providers
 
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.inbound.a2a.watch import Watch
-from opencode_a2a_server.adapters.inbound.admin import listener as admin
 from opencode_a2a_server.adapters.outbound.prometheus import Gauges
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
 from opencode_a2a_server.app.settings import Settings, SettingsError
@@ -60,6 +59,8 @@ async def listen_to_operators(stack: AsyncExitStack, observed: Observed, setting
         SettingsError: Somebody else has them.
 
     """
+    from opencode_a2a_server.adapters.inbound.admin import listener as admin
+
     ready = await stack.enter_async_context(observed.readiness())
     told = admin.Admin(ready, observed.meter().expose)
     last = settings.admin.port + settings.server.workers - 1

@@ -10,9 +10,7 @@ from dependency_injector import providers
 from opencode_a2a_server.adapters.inbound.a2a.notifications import Notifications
 from opencode_a2a_server.adapters.inbound.a2a.push import PushServices
 from opencode_a2a_server.adapters.outbound.push.guard import Guard, system_resolve
-from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Webhook
-from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys
-from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
+from opencode_a2a_server.adapters.outbound.push.webhook import Proof, Sign, Webhook
 from opencode_a2a_server.app.usecases.anywhere import NotifyAnywhere, NotifyNoMoreAnywhere
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates, PushPace
 from opencode_a2a_server.app.usecases.get_push_config import GetPushConfig
@@ -69,10 +67,9 @@ class Push(Tasks):
     )
 
 
-def webhook(given: Given, keys: SigningKeys | None) -> AbstractAsyncContextManager[Webhook]:
-    """Give what posts notifications, and proves with these keys that they are ours."""
+def webhook(given: Given, sign: Sign | None) -> AbstractAsyncContextManager[Webhook]:
+    """Give what posts notifications, with a proof of this kind that they are ours."""
     settings, clock = given.settings(), given.clock()
-    sign = None if keys is None else NotificationTokens(keys, settings.server.url, clock)
     return Webhook.open(
         Guard.of(system_resolve, settings.push.hosts),
         clock,

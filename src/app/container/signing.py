@@ -1,12 +1,21 @@
-"""What the service signs with, so that others know its cards and notifications."""
+"""
+What the service signs with, so that others know its cards and notifications.
+
+Cryptography is imported where there is a key.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from opencode_a2a_server.adapters.inbound.a2a.card.signing import CardKey, CardSigner
-from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable, SigningKeys
+from opencode_a2a_server.adapters.outbound.push.webhook import Sign
+from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.settings import Settings
+
+if TYPE_CHECKING:
+    from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys
 
 
 def signing_keys(settings: Settings) -> SigningKeys | None:
@@ -17,7 +26,12 @@ def signing_keys(settings: Settings) -> SigningKeys | None:
         KeyUnusable: One is no good.
 
     """
-    return SigningKeys.read(settings.signing.key) if settings.signing.key else None
+    if not settings.signing.key:
+        return None
+
+    from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys
+
+    return SigningKeys.read(settings.signing.key)
 
 
 def card_signer(settings: Settings) -> CardSigner | None:
@@ -28,8 +42,20 @@ def card_signer(settings: Settings) -> CardSigner | None:
     return CardSigner(tuple(CardKey(key.id, key.algorithm, key.private) for key in keys.signers))
 
 
+def notification_tokens(keys: SigningKeys, settings: Settings, clock: Clock) -> Sign:
+    """Give what signs push notifications."""
+    from opencode_a2a_server.adapters.outbound.signing.notifications import NotificationTokens
+
+    return NotificationTokens(keys, settings.server.url, clock)
+
+
 def problems_of_signing(settings: Settings) -> Iterator[str]:
     """Say why nothing could be signed."""
+    if not settings.signing.key:
+        return
+
+    from opencode_a2a_server.adapters.outbound.signing.keys import KeyUnusable
+
     try:
         signing_keys(settings)
     except KeyUnusable as unusable:

@@ -20,6 +20,7 @@ _SCRYPT = "scrypt"
 _COST, _BLOCK, _PARALLEL = 1 << 14, 8, 1
 _MOST_MEMORY = 64 << 20
 _SALT_BYTES = 16
+_KEY_BYTES = 32
 
 
 class HashUnusable(Exception):
@@ -75,6 +76,11 @@ class PasswordHash:
         return cls(cost, salt, _scrypt(password, salt, cost))
 
     @classmethod
+    def unfitting(cls) -> PasswordHash:
+        """Give one that is no password's, which it takes as long to find out as with any."""
+        return cls((_COST, _BLOCK, _PARALLEL), secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_KEY_BYTES))
+
+    @classmethod
     def read(cls, text: str) -> PasswordHash:
         """
         Read one.
@@ -108,7 +114,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _scrypt(password: bytes, salt: bytes, cost: tuple[int, int, int], length: int = 32) -> bytes:
+def _scrypt(password: bytes, salt: bytes, cost: tuple[int, int, int], length: int = _KEY_BYTES) -> bytes:
     n, r, p = cost
     return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, dklen=length, maxmem=_MOST_MEMORY)
 

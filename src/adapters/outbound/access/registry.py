@@ -20,7 +20,7 @@ from .hashes import PasswordHash, TokenHash
 _PASSWORDS_AT_ONCE = 2
 """Each costs a processor a tenth of a second and 16 MiB; others wait."""
 _REMEMBERED = 1024
-_NOBODY = PasswordHash.of(token_bytes(16))
+_NOBODY = PasswordHash.unfitting()
 """What the password of a user who does not exist is held against: it takes as long."""
 
 

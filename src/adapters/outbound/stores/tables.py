@@ -51,7 +51,6 @@ UNFINISHED = Index(
     TASKS.c.created_at,
     TASKS.c.key,
     sqlite_where=text(NOT_ENDED),
-    postgresql_where=text(NOT_ENDED),
 )
 
 BY_PRINCIPAL = Index("ix_tasks_by_principal", TASKS.c.principal, TASKS.c.status_at, TASKS.c.id)
@@ -135,7 +134,6 @@ WAITING = Index(
     "ix_interrupts_waiting",
     INTERRUPTS.c.principal,
     sqlite_where=text("ended_at IS NULL"),
-    postgresql_where=text("ended_at IS NULL"),
 )
 ENDED = Index("ix_interrupts_ended", INTERRUPTS.c.ended_at)
 

@@ -13,7 +13,8 @@ import jwt
 import pytest
 from attrs import evolve
 
-from opencode_a2a_server.adapters.outbound.access.oidc import OidcTokens, Trust
+from opencode_a2a_server.adapters.outbound.access.oidc import OidcTokens
+from opencode_a2a_server.adapters.outbound.access.trust import Trust
 from opencode_a2a_server.domain.access import Capability
 from opencode_a2a_server.domain.errors import IssuerUnreachable
 from tests.fakes.clock import TurnedClock

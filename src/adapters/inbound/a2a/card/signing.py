@@ -3,21 +3,20 @@ Signatures of the cards (A2A 1.0, 8.4): JWS (RFC 7515) over the card in its cano
 
 The SDK has the canonical form: the card as its types hold it, without what is empty. So a signature says nothing of members
 beside A2A's own, such as those that 0.3 has on top of the same document; clients of 0.3 verify one over its own form. Each
-key signs: whoever knows one of them can verify.
+key signs: whoever knows one of them can verify. What signs is imported when something is signed: most cards are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from a2a import types as a2a
-from a2a.utils.signing import ProtectedHeader, create_agent_card_signer
 from attrs import field, frozen
 from google.protobuf.json_format import MessageToDict
-from jwt.api_jws import PyJWS
 
-_jws: Final = PyJWS()
+if TYPE_CHECKING:
+    from a2a.utils.signing import ProtectedHeader
 
 Signature = Mapping[str, Any]
 
@@ -39,6 +38,8 @@ class CardSigner:
 
     def sign(self, card: a2a.AgentCard, key_set: str) -> list[Signature]:
         """Sign a card; the public halves of the keys are at the URL `key_set`."""
+        from a2a.utils.signing import create_agent_card_signer
+
         made = a2a.AgentCard()
         made.CopyFrom(card)
         for key in self.keys:
@@ -47,10 +48,13 @@ class CardSigner:
 
     def sign_bytes(self, payload: bytes, key_set: str) -> list[Signature]:
         """Sign another form of the same card."""
+        from jwt.api_jws import PyJWS
+
+        jws = PyJWS()
         made: list[Signature] = []
         for key in self.keys:
             header = dict(_header(key, key_set))
-            protected, _, signature = _jws.encode(payload, key.private, key.algorithm, header).split(".")
+            protected, _, signature = jws.encode(payload, key.private, key.algorithm, header).split(".")
             made.append({"protected": protected, "signature": signature})
         return made
 
