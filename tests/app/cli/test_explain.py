@@ -56,6 +56,7 @@ from opencode_a2a_server.domain.updates import (
 )
 from opencode_a2a_server.domain.usage import Usage
 from tests.app.cli.agents import FakeAgent, running, status, task, text, tool
+from tests.fakes import postgres
 from tests.fakes.clock import TurnedClock
 
 ALICE = Principal("alice")
@@ -91,9 +92,13 @@ STORY: tuple[Update, ...] = (
 
 
 def write(path: Path, *, folded: bool = False) -> None:
+    write_into(f"sqlite+aiosqlite:///{path}", folded=folded)
+
+
+def write_into(store: str, *, folded: bool = False) -> None:
     async def work() -> None:
         clock = TurnedClock()
-        async with open_stores(f"sqlite+aiosqlite:///{path}", clock, pace=Pace(linger=0)) as stores:
+        async with open_stores(store, clock, pace=Pace(linger=0)) as stores:
             submitted = TaskSubmitted(ContextId("ctx-1"), ALICE, said("Clean up"))
             log = await stores.journal.create(TaskId("task-1"), submitted)
             log.append(STORY)
@@ -109,7 +114,11 @@ def write(path: Path, *, folded: bool = False) -> None:
 
 
 def explain(path: Path, *arguments: str) -> Result:
-    done = CliRunner().invoke(main, ["explain", "task-1", "--store", f"sqlite+aiosqlite:///{path}", *arguments])
+    return explain_from(f"sqlite+aiosqlite:///{path}", *arguments)
+
+
+def explain_from(store: str, *arguments: str) -> Result:
+    done = CliRunner().invoke(main, ["explain", "task-1", "--store", store, *arguments])
     assert "s3cr3t" not in done.output
     return done
 
@@ -211,3 +220,14 @@ def test_a_remote_task_is_told_as_far_as_a2a_shows_it(service: FakeAgent) -> Non
         "2026-11-25 19:17:02.315 status completed, 7 tokens, cost 0.5",
     ]
     assert service.headers[-1]["last-event-id"] == "task-1:1"
+
+
+def test_a_task_in_postgresql_is_told_as_one_in_sqlite_is(tmp_path: Path) -> None:
+    address = asyncio.run(postgres.emptied()).render_as_string(hide_password=False)
+    write_into(address)
+    write(tmp_path / "tasks.db")
+
+    there, here = explain_from(address), explain(tmp_path / "tasks.db")
+
+    assert there.exit_code == 0, there.output
+    assert there.output == here.output
