@@ -31,8 +31,8 @@ class TextBlock:
     """
     One text block being told.
 
-    `torn` means that deltas may have been missed: nothing is passed on until a snapshot tells what they were, since
-    what comes now does not follow what the reader has.
+    `torn` means that deltas may have been missed: nothing is passed on until a snapshot, or somebody who has heard all of
+    them, tells what they were, since what comes now does not follow what the reader has.
     """
 
     torn: bool = False
@@ -64,6 +64,22 @@ class TextBlock:
             text = text.removeprefix(self._ahead)
             self._ahead = ""
         return self._tell(text)
+
+    def catch_up(self, length: int, tail: str) -> str:
+        """
+        Take how far the text is: so many characters, and the last of them; what comes back is what the reader adds.
+
+        A torn block goes on from there, if what the reader has reaches into the tail or goes beyond it.
+        """
+        have, start = self.text, length - len(tail)
+        if self.closed or not self.torn or len(have) < start:
+            return ""
+        known = len(have) - start
+        if have[start:length] != tail[:known]:
+            return ""  # not the same text; its whole will settle it
+        self.torn = False
+        self._ahead = have[length:]
+        return self._tell(tail[known:])
 
     def snapshot(self, text: str, *, closed: bool) -> Append | Rewrite | None:
         """Take the text as it stands, whole if `closed`; what comes back is what the reader must do."""

@@ -113,6 +113,22 @@ class TextDelta:
 
 
 @frozen
+class TextUnderway:
+    """
+    How far a block is that is still being told, by who has heard it all along: of `length` characters the last are `tail`.
+
+    For who came later: no snapshot shows what a block says before it is whole.
+    """
+
+    session: SessionId
+    message: MessageId | None
+    part: PartId
+    kind: TextKind
+    length: int
+    tail: str
+
+
+@frozen
 class ToolSeen:
     """A tool call as it stands; `child` is the session of the sub-agent it started."""
 
@@ -244,6 +260,7 @@ Telling: TypeAlias = (
     | MessageRemoved
     | TextSeen
     | TextDelta
+    | TextUnderway
     | ToolSeen
     | ContentSeen
     | PartRemoved

@@ -13,7 +13,7 @@ from typing import Self
 from attrs import define, evolve, field
 
 from .block import Append, Rewrite, TextBlock
-from .events import ContentSeen, TextDelta, TextKind, TextSeen, ToolSeen, ToolState
+from .events import ContentSeen, TextDelta, TextKind, TextSeen, TextUnderway, ToolSeen, ToolState
 from .ids import ArtifactId, MessageId, PartId, SessionId
 from .message import DataPart, Json, TextPart
 from .task import Artifact
@@ -117,7 +117,19 @@ class Output:
             updates += self.hear_delta(TextDelta(seen.session, seen.message, seen.part, "".join(early)))
         return updates
 
-    def _begin(self, seen: TextSeen, *, torn: bool) -> _Text:
+    def hear_underway(self, seen: TextUnderway, *, hidden: bool = False) -> list[Update]:
+        """Take how far a block is: who missed some of its deltas goes on from there."""
+        text = self._texts.get(seen.part)
+        if text is None:
+            if seen.length > len(seen.tail):
+                return []  # how it begins is lost
+            self._early.pop(seen.part, None)  # the tail has them
+            text = self._texts[seen.part] = self._begin(seen, torn=True)
+        text.block.closed = text.block.closed or hidden
+        more = text.block.catch_up(seen.length, seen.tail)
+        return self._show(text, Append(more)) if more else []
+
+    def _begin(self, seen: TextSeen | TextUnderway, *, torn: bool) -> _Text:
         head = ArtifactTold(
             ArtifactId(seen.part), _KINDS[seen.kind], (), message=seen.message, lane=self._lane(seen.session)
         )

@@ -47,6 +47,7 @@ from .events import (
     Telling,
     TextDelta,
     TextSeen,
+    TextUnderway,
     ToolSeen,
     ToolState,
     TurnOver,
@@ -70,7 +71,7 @@ _HELD_ENOUGH = 4096
 _ABORTED = "The turn was aborted in OpenCode."
 _CUT = frozenset({"", "tool-calls", "unknown"})
 """How a message ends that another one was to follow."""
-_PartTelling = TextSeen | TextDelta | ToolSeen | ContentSeen | PartRemoved | FilesChanged | StepFinished
+_PartTelling = TextSeen | TextDelta | TextUnderway | ToolSeen | ContentSeen | PartRemoved | FilesChanged | StepFinished
 
 
 @frozen
@@ -238,7 +239,14 @@ class Turn:
             return []
         match event:
             case (
-                TextDelta() | TextSeen() | ToolSeen() | ContentSeen() | PartRemoved() | FilesChanged() | StepFinished()
+                TextDelta()
+                | TextSeen()
+                | TextUnderway()
+                | ToolSeen()
+                | ContentSeen()
+                | PartRemoved()
+                | FilesChanged()
+                | StepFinished()
             ):
                 return self._hear_part(event)
             case MessageSeen():
@@ -337,7 +345,7 @@ class Turn:
 
     # Parts
 
-    def _hear_part(self, event: _PartTelling) -> list[Update]:  # noqa: PLR0911 - one line for each kind of event
+    def _hear_part(self, event: _PartTelling) -> list[Update]:  # noqa: C901, PLR0911 - one line for each kind of event
         if event.session not in self._family:
             return []
         if event.message is not None and event.message not in self._answers:
@@ -348,6 +356,8 @@ class Turn:
                 return self._output.hear_delta(event)
             case TextSeen():
                 return self._output.hear_text(event, hidden=self._is_hidden(event))
+            case TextUnderway():
+                return self._output.hear_underway(event, hidden=self._is_summary(event.message))
             case ToolSeen():
                 return self._hear_tool(event)
             case ContentSeen():
@@ -362,8 +372,11 @@ class Turn:
 
     def _is_hidden(self, seen: TextSeen) -> bool:
         """The reader is not told what OpenCode says to itself."""
-        answer = self._answers.get(seen.message) if seen.message is not None else None
-        return seen.synthetic or (answer is not None and answer.summary)
+        return seen.synthetic or self._is_summary(seen.message)
+
+    def _is_summary(self, message: MessageId | None) -> bool:
+        answer = self._answers.get(message) if message is not None else None
+        return answer is not None and answer.summary
 
     def _hear_tool(self, seen: ToolSeen) -> list[Update]:
         if seen.child is not None:

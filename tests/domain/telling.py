@@ -20,6 +20,7 @@ from opencode_a2a_server.domain.events import (
     TextDelta,
     TextKind,
     TextSeen,
+    TextUnderway,
     ToolSeen,
     ToolState,
 )
@@ -62,6 +63,13 @@ def opened(part: str = "p1", message: str = "a1", **more: Any) -> TextSeen:
 def delta(words: str, part: str = "p1", message: str = "a1", session: SessionId = SESSION) -> TextDelta:
     """More text."""
     return TextDelta(session, MessageId(message), PartId(part), words)
+
+
+def underway(words: str, part: str = "p1", message: str = "a1", *, length: int = 0, **more: Any) -> TextUnderway:
+    """How far a text is, by who has heard it all along: all of it, or the end of so much."""
+    kind = more.pop("kind", TextKind.TEXT)
+    session = more.pop("session", SESSION)
+    return TextUnderway(session, MessageId(message), PartId(part), kind, length or len(words), words)
 
 
 def tool(state: ToolState, part: str = "t1", message: str = "a1", **more: Any) -> ToolSeen:

@@ -122,3 +122,43 @@ def test_a_closed_block_is_not_opened_again_by_resuming() -> None:
 
     assert block.delta("more") == ""
     assert block.snapshot("other", closed=True) is None
+
+
+@given(st.text(alphabet="ab", max_size=30), st.data())
+def test_who_takes_over_goes_on_where_the_reader_is(text: str, data: st.DataObject) -> None:
+    """The reader has so much; who takes over has heard more or less of it, and of that has kept the end."""
+    have, heard = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, len(text)))
+    kept = data.draw(st.integers(0, min(have, heard)))
+    reader, block = Reader(), TextBlock.resumed(text[:have], closed=False)
+    reader.text = text[:have]
+
+    reader.take(block.delta("lost, since nobody knows where it belongs"))
+    reader.take(block.catch_up(heard, text[kept:heard]))
+    assert reader.text == text[: max(have, heard)]
+    for letter in text[heard:]:
+        reader.take(block.delta(letter))
+
+    assert reader.text == block.text == text
+
+
+def test_what_lies_between_the_reader_and_the_kept_end_is_waited_for() -> None:
+    block = TextBlock.resumed("one ", closed=False)
+
+    assert block.catch_up(13, "three") == ""
+    assert block.delta(" four") == ""
+    assert block.snapshot("one two three four", closed=True) == Append("two three four", last=True)
+
+
+def test_a_kept_end_of_another_text_says_nothing() -> None:
+    block = TextBlock.resumed("one two", closed=False)
+
+    assert block.catch_up(9, "tea for 2") == ""
+    assert block.torn
+
+
+def test_who_missed_nothing_needs_no_kept_end() -> None:
+    block = TextBlock()
+    block.delta("one ")
+
+    assert block.catch_up(8, "one two ") == ""
+    assert block.delta("two ") == "two "

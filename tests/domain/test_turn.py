@@ -62,6 +62,7 @@ from .telling import (
     step,
     text,
     tool,
+    underway,
 )
 
 BEGUN = (asked_for(), BUSY, answer())
@@ -673,6 +674,50 @@ def test_deltas_lost_before_their_block_are_not_skipped_over() -> None:
 
     assert hear(turn, opened(), delta("two")) == []
     assert read(hear(turn, text("one two"))) == {"p1": "one two"}
+
+
+def test_who_has_heard_it_all_along_says_how_a_torn_text_goes_on() -> None:
+    turn = begin(*BEGUN)
+    updates = hear(turn, opened(), delta("one "), Gap())
+
+    updates += hear(turn, underway("two ", length=8), delta("three "), shown(answer(), opened(), busy=(SESSION,)))
+    assert read(updates) == {"p1": "one two three "}
+    updates += hear(turn, delta("four"), text("one two three four"))
+
+    assert read(updates) == {"p1": "one two three four"}
+
+
+def test_a_text_under_way_that_was_never_told_is_told_from_its_beginning() -> None:
+    turn = begin(asked_for(), Gap())
+
+    updates = hear(turn, underway("think ", kind=TextKind.REASONING), delta("twice"))
+    assert updates == []  # nobody knows yet whose it is
+    updates = hear(turn, shown(asked_for(), answer(), opened(kind=TextKind.REASONING), busy=(SESSION,)))
+
+    assert read(updates) == {"p1": "think twice"}
+    assert isinstance(updates[0], ArtifactTold)
+    assert updates[0].kind is BlockKind.REASONING
+
+
+def test_a_text_under_way_whose_beginning_is_lost_waits_for_the_whole() -> None:
+    turn = begin(*BEGUN, Gap())
+
+    assert hear(turn, underway("two ", length=8), delta("three"), shown(answer(), opened(), busy=(SESSION,))) == []
+    assert read(hear(turn, delta("!"), text("one two three!"))) == {"p1": "one two three!"}
+
+
+def test_a_summary_under_way_is_not_told() -> None:
+    turn = begin(asked_for(), answer(summary=True), Gap())
+
+    assert hear(turn, underway("in short"), delta("..."), text("in short...")) == []
+
+
+def test_deltas_of_a_text_under_way_are_not_told_twice() -> None:
+    turn = begin(*BEGUN, Gap(), delta("two "))
+
+    updates = hear(turn, underway("one two "), delta("three"))
+
+    assert read(updates) == {"p1": "one two three"}
 
 
 def test_a_part_of_a_message_not_shown_is_not_recalled() -> None:

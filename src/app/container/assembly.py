@@ -18,6 +18,7 @@ from opencode_a2a_server.app.ports.agent import AgentFactory, Surroundings
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
 from opencode_a2a_server.app.settings import Settings, SettingsError
 from opencode_a2a_server.app.usecases.retain import Retain
+from opencode_a2a_server.app.usecases.share_hearing import ShareHearing
 from opencode_a2a_server.app.usecases.share_requests import ShareRequests
 
 from .access import credentials_of
@@ -108,6 +109,8 @@ async def _begin_runtime(stack: AsyncExitStack, container: Container, make: Agen
 async def _begin_jobs(stack: AsyncExitStack, container: Container, stores: Stores) -> None:
     """Begin what the service does by itself, and take up what the last life left."""
     settings, clock = container.settings(), container.clock()
+    if (earshot := container.offers().earshot) is not None:
+        await stack.enter_async_context(ShareHearing(earshot, stores.talk, clock))
     await stack.enter_async_context(Retain(stores.retention, clock, settings.store.keeping))
     if settings.push.enabled:
         await stack.enter_async_context(container.deliver())

@@ -65,4 +65,5 @@ def _opencode(settings: Settings, surroundings: Surroundings) -> AbstractAsyncCo
         default=opencode.options.model,
         keep=Keep(opencode.open_directories, opencode.directory_idle),
         watch=Watch(surroundings.clock, surroundings.meter, surroundings.tracer),
+        shared=settings.on_postgres,
     )

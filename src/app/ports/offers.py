@@ -8,6 +8,7 @@ from attrs import frozen
 
 from .catalog import Catalog
 from .choices import Choosing
+from .earshot import Earshot
 from .files import Files
 from .sessions import Sessions
 from .workspaces import Workspaces
@@ -22,6 +23,8 @@ class Offers:
     workspaces: Workspaces | None = None
     files: Files | None = None
     choices: Choosing | None = None
+    earshot: Earshot | None = None
+    """What it hears of texts under way, if other processes may go on with what this one runs."""
 
 
 @runtime_checkable

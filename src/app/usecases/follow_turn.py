@@ -95,6 +95,8 @@ class FollowTurn:
             self._deadline = self._now() + seconds
         end = TurnEnd.LEFT
         try:
+            if self.turn.doubtful and not self.job.canceled.is_set():
+                await self._ask()  # at once: what others have begun goes on meanwhile, and waits for nothing else
             while self.turn.outcome is None:
                 await self._advance()
             end = _ENDS.get(self.turn.outcome, TurnEnd.FAILED)

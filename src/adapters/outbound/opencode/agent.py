@@ -31,6 +31,7 @@ from .client import Address, Client
 from .feed import Feed
 from .files import OpenCodeFiles
 from .instances import Instances, Keep
+from .open_texts import OpenTexts
 from .sessions import OpenCodeEditor, OpenCodeReader, OpenCodeWorker
 from .watch import Watch
 from .workspaces import OpenCodeWorkspaces
@@ -75,11 +76,13 @@ class OpenCode:
         default: ModelChoice | None = None,
         keep: Keep | None = None,
         watch: Watch | None = None,
+        shared: bool = False,
     ) -> Self:
-        """Make the runtime at an address."""
+        """Make the runtime at an address; if it is `shared`, what others have begun may have to be gone on with."""
         client, watch = Client.to(address, transport), watch or Watch(clock)
         client.watch = watch
-        agent = cls(client, clock, Feed(client, clock, watch.meter), default=default)
+        feed = Feed(client, clock, watch.meter, OpenTexts() if shared else None)
+        agent = cls(client, clock, feed, default=default)
         agent.instances = Instances(client, clock, agent.workspace, keep or Keep())
         client.on_directory = agent.instances.use
         return agent
@@ -105,6 +108,7 @@ class OpenCode:
             OpenCodeWorkspaces(client),
             OpenCodeFiles(client),
             OpenCodeChoices(client),
+            None if self.feed.texts is None else self.feed,
         )
 
     def check(self, message: Message) -> None:

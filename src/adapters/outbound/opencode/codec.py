@@ -70,13 +70,15 @@ class Frame(NamedTuple):
     """
     What one frame of the feed says: what happened in a session.
 
-    `connected` marks the feed's first frame. That one, and the heartbeats, are nobody's and tell nothing.
+    `connected` marks the feed's first frame. That one, and the heartbeats, are nobody's and tell nothing. `event` is what
+    OpenCode calls it, on all feeds alike.
     """
 
     session: SessionId | None = None
     tellings: tuple[Telling, ...] = ()
     directory: Directory | None = None
     connected: bool = False
+    event: str = ""
 
 
 def decode_frame(data: bytes) -> Frame | None:
@@ -113,6 +115,7 @@ class _DeltaProperties(msgspec.Struct, gc=False):
 class _DeltaPayload(msgspec.Struct, gc=False):
     type: str
     properties: _DeltaProperties
+    id: str = ""
 
 
 class _DeltaFrame(msgspec.Struct, gc=False):
@@ -134,7 +137,7 @@ def _decode_delta(data: bytes) -> Frame | None:
         return None
     session = SessionId(delta.sessionID)
     told = TextDelta(session, MessageId(delta.messageID), PartId(delta.partID), delta.delta)
-    return Frame(session, (told,), Directory(frame.directory))
+    return Frame(session, (told,), Directory(frame.directory), event=frame.payload.id)
 
 
 def _decode_event(data: bytes) -> Frame | None:
@@ -146,7 +149,7 @@ def _decode_event(data: bytes) -> Frame | None:
     if (told := decode(payload.properties)) is None:
         return Frame(connected=payload.type == "server.connected")
     session, tellings = told
-    return Frame(session, tellings, Directory(event.directory)) if tellings else None
+    return Frame(session, tellings, Directory(event.directory), event=payload.id) if tellings else None
 
 
 # Events

@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.earshot import Mark
 from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.domain.errors import Refusal
-from opencode_a2a_server.domain.events import Event, Gap, SessionOpened, Telling
-from opencode_a2a_server.domain.ids import SessionId
+from opencode_a2a_server.domain.events import Event, Gap, SessionOpened, Telling, TextUnderway
+from opencode_a2a_server.domain.ids import PartId, SessionId
 
 from .client import Client
 from .codec import Frame, Malformed, decode_frame
+from .open_texts import OpenTexts
 from .sse import SseParser
 
 _log = logging.getLogger(__name__)
@@ -77,6 +79,8 @@ class Feed:
     client: Client
     clock: Clock
     meter: Meter = UNMETERED
+    texts: OpenTexts | None = None
+    """What is being told to anybody, if this process may have to go on with what another one runs."""
     connected: bool = field(default=False, init=False)
     _hearings: dict[SessionId, list[FeedHearing]] = field(factory=dict, init=False)
     _keeper: asyncio.Task[None] | None = field(default=None, init=False)
@@ -95,7 +99,9 @@ class Feed:
         """Listen to a session and, as they come to be, its descendants."""
         hearing = FeedHearing()
         self._hearings.setdefault(session, []).append(hearing)
-        if not self.connected:
+        if self.connected:
+            self._tell_underway(hearing, session)
+        else:
             hearing.tell(Gap())
         try:
             yield hearing
@@ -108,6 +114,12 @@ class Feed:
             listeners = self._hearings.setdefault(child, [])
             if hearing not in listeners:
                 listeners.append(hearing)
+                self._tell_underway(hearing, child)
+
+    def _tell_underway(self, hearing: FeedHearing, session: SessionId) -> None:
+        """Tell who begins to listen what is being said."""
+        for told in () if self.texts is None else self.texts.of(session):
+            hearing.tell(told)
 
     def _forget(self, hearing: FeedHearing) -> None:
         for session in [session for session, listeners in self._hearings.items() if hearing in listeners]:
@@ -147,7 +159,7 @@ class Feed:
             frames = parser.feed(chunk)
             if parser.dropped > lost:  # it may have stood before any of these
                 _log.warning("an event was too large and is skipped")
-                self._tell_all(Gap())
+                self._miss()
             for data in frames:
                 self._hand_over(data)
 
@@ -156,7 +168,7 @@ class Feed:
             frame = decode_frame(data)
         except Malformed as malformed:
             _log.warning("an event cannot be read and is skipped: %s", malformed)
-            self._tell_all(Gap())  # whoever it was for asks what it said
+            self._miss()  # whoever it was for asks what it said
             return
         if frame is None:
             return
@@ -164,9 +176,13 @@ class Feed:
             self.connected = True
             self.meter.feed_connected()
             _log.info("event feed connected")
-            self._tell_all(Gap())
-        else:
+            self._miss()
+        elif self.texts is None:
             self._deliver(frame)
+        else:
+            placed = self.texts.hear(frame)
+            self._deliver(frame)
+            self._tell_placed(placed)
 
     def _deliver(self, frame: Frame) -> None:
         for telling in frame.tellings:
@@ -179,11 +195,34 @@ class Feed:
             for telling in frame.tellings:
                 hearing.tell(telling)
 
-    def _tell_all(self, telling: Telling) -> None:
+    def _miss(self) -> None:
+        """Something was said that we do not know."""
+        if self.texts is not None:
+            self.texts.clear()
         for hearing in {
             id(hearing): hearing for listeners in self._hearings.values() for hearing in listeners
         }.values():
-            hearing.tell(telling)
+            hearing.tell(Gap())
+
+    def _tell_placed(self, placed: TextUnderway | None) -> None:
+        if placed is not None:
+            for hearing in self._hearings.get(placed.session, ()):
+                hearing.tell(placed)
+
+    # See `Earshot`
+
+    async def unplaced(self) -> Sequence[PartId]:
+        """See `Earshot.unplaced`."""
+        return () if self.texts is None else await self.texts.unplaced()
+
+    def marks(self, parts: Iterable[PartId]) -> Sequence[Mark]:
+        """See `Earshot.marks`."""
+        return () if self.texts is None else tuple(self.texts.marks(parts))
+
+    def place(self, mark: Mark) -> None:
+        """See `Earshot.place`."""
+        if self.texts is not None:
+            self._tell_placed(self.texts.place(mark))
 
 
 _FIRST_PAUSE = 0.25

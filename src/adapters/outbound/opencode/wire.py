@@ -418,6 +418,7 @@ class Payload:
 
     type: str
     properties: Object = field(factory=dict)
+    id: str = ""
 
 
 @frozen

@@ -24,6 +24,7 @@ from opencode_a2a_server.app.ports.owners import Owners
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
 from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.ports.retention import Retention
+from opencode_a2a_server.app.ports.talk import Talk
 
 from .bindings import SharedBindings, StoredBindings
 from .errands import NoErrands, SharedErrands
@@ -39,6 +40,7 @@ from .push_configs import StoredPushConfigs
 from .replicas import OneReplica, SharedReplicas
 from .sqlite import SqliteStorage
 from .storage import Storage
+from .talk import NoTalk, SharedTalk
 from .writer import Pace, Writer
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Stores:
     backlog: Callable[[], int]
     """Gives the bytes that wait to be written."""
     ledger: Ledger
+    talk: Talk
 
 
 @asynccontextmanager
@@ -119,6 +122,7 @@ async def _open_own(url: str | None, clock: Clock, pace: Pace, meter: Meter) -> 
                 NoErrands(),
                 lambda: writer.backlog,
                 MemoryLedger() if isinstance(storage, MemoryStorage) else StoredLedger(storage),
+                NoTalk(),
             )
 
 
@@ -140,6 +144,7 @@ async def _open_shared(url: URL, clock: Clock, pace: Pace, meter: Meter) -> Asyn
                 SharedErrands(storage, writer, replica),
                 lambda: writer.backlog,
                 StoredLedger(storage),
+                SharedTalk(storage, replica),
             )
 
 

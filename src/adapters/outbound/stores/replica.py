@@ -63,6 +63,8 @@ ASKED: Final = "a"
 """With the number of a replica: something is asked of it."""
 SETTLED: Final = "o"
 """With the id of an errand: it has its outcome."""
+SAID: Final = "w"
+"""With a word from one replica to all; see `Talk`."""
 
 Ear = Callable[[str], None]
 

@@ -164,7 +164,7 @@ def test_keys_may_come_in_any_order() -> None:
 
     frame = decode_frame(json.dumps({"payload": payload, "project": "p", "directory": "/w"}, indent=1).encode())
 
-    assert frame == Frame(SES, (SessionIdle(SES),), Directory("/w"))
+    assert frame == Frame(SES, (SessionIdle(SES),), Directory("/w"), event="evt_1")
     assert decode_frame(b'{ "payload": { "type": "plugin.added" } }') is None
 
 
