@@ -73,12 +73,15 @@ class Service:
 
     async def say(self, text: str, task: Task | None = None, context: ContextId | None = None) -> Task:
         """Have something said."""
-        task_id = task.id if task is not None else None
-        message = Message(MessageId(text), Role.USER, (TextPart(text),), context, task_id)
-        accepted = await self.accept(ALICE, message)
+        accepted = await self.accept(ALICE, self.message(text, task, context))
         assert not isinstance(accepted, Message)
         await self.clock.turn()
         return accepted.log.task
+
+    @staticmethod
+    def message(text: str, task: Task | None = None, context: ContextId | None = None) -> Message:
+        """Give a message, to a task or in a context."""
+        return Message(MessageId(text), Role.USER, (TextPart(text),), context, None if task is None else task.id)
 
     async def done(self, *acts: Act, seconds: float = 60) -> tuple[str, TaskState]:
         """Give what comes of a task within so many seconds."""
@@ -441,3 +444,43 @@ async def test_the_next_life_takes_up_what_opencode_still_works_on(service: Serv
         await service.clock.turn(30)
 
     assert (text_of(task), task.state) == ("one " + _WORDS, TaskState.COMPLETED)
+
+
+async def test_a_task_is_canceled_although_opencode_hangs(service: Service) -> None:
+    task = await service.begin(Say("so far "), Hang())
+    service.faults.hangs = True
+    canceling = asyncio.ensure_future(CancelTask(service.journal, service.turns)(ALICE, task.id))
+
+    await service.clock.turn(20)
+    await canceling
+
+    assert status_of(task) == (TaskState.CANCELED, "The runtime did not confirm the abort.")
+    assert service.turns.active == 0
+
+
+async def test_an_answer_that_opencode_hangs_over_is_told_again_and_counts_once(service: Service) -> None:
+    task = await service.begin(AskPermission("bash", "ls"), Say("done"))
+    service.faults.hangs = True
+    answering = asyncio.ensure_future(service.accept(ALICE, service.message("yes", task)))
+    await service.clock.turn(6)
+    assert task.given  # it is journaled, and who gave it need not wait
+    assert answering.done()
+    service.faults.hangs = False
+
+    await service.clock.turn(15)
+
+    assert (text_of(task), task.state) == ("done", TaskState.COMPLETED)
+    assert sum(call.endswith("/reply") for call in service.fake.calls) == 2
+
+
+async def test_an_answer_that_opencode_took_without_saying_so_is_not_given_twice(service: Service) -> None:
+    task = await service.begin(AskPermission("bash", "ls"), Say("done"))
+    service.faults.mute = "reply"
+    answering = asyncio.ensure_future(service.accept(ALICE, service.message("yes", task)))
+    await service.clock.turn(6)
+    service.faults.mute = ""
+
+    await service.clock.turn(15)
+
+    assert answering.done()
+    assert (text_of(task), task.state) == ("done", TaskState.COMPLETED)

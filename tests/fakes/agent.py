@@ -114,13 +114,17 @@ class FlakyAgent:
 
     async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
         """See `Agent.answer`."""
-        taken = await self.inner.answer(session, interrupt, answer) if self._before("answer") else True
+        asked = self._before("answer")
+        await self._hang("answer")
+        taken = await self.inner.answer(session, interrupt, answer) if asked else True
         self._after("answer")
         return taken
 
     async def abort(self, session: Session) -> None:
         """See `Agent.abort`."""
-        if self._before("abort"):
+        asked = self._before("abort")
+        await self._hang("abort")
+        if asked:
             await self.inner.abort(session)
 
     async def probe(self) -> Readiness:

@@ -50,6 +50,8 @@ class Faults:
     """A prompt is worked on, taken without anything coming of it, or followed by an error and nothing else."""
     hangs: bool = False
     """Calls are taken and never answered."""
+    mute: str = ""
+    """Calls whose path ends so are done, and never answered."""
     malformed: bool = False
     """Each event comes behind one that is broken off."""
 
@@ -204,7 +206,10 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
         if (instead := self.faults.answers.get(path.rsplit("/", 1)[-1])) is not None:
             return _instead(instead)
         directory = request.url.params.get("directory", self.directory)
-        return await self._route(request, path.strip("/").split("/"), directory, json.loads(body) if body else {})
+        answer = await self._route(request, path.strip("/").split("/"), directory, json.loads(body) if body else {})
+        if self.faults.mute and path.endswith(self.faults.mute):
+            await asyncio.get_running_loop().create_future()
+        return answer
 
     def _knows(self, request: httpx.Request) -> bool:
         if self.password is None:

@@ -271,7 +271,7 @@ class FollowTurn:
         self._aborts += 1
         self._aborted_at = self._now()
         try:
-            await self.agent.abort(self.session)
+            await soon(self.clock, self.pace.abort, self.agent.abort(self.session))
         except (AgentUnreachable, AgentFault) as error:
             _log.warning("session %s could not be aborted (try %d): %s", self.session.id, self._aborts, error)
 
@@ -279,7 +279,7 @@ class FollowTurn:
         """Stop a turn that went too far."""
         await self._keep(self.turn.close(TaskState.FAILED, reason, Failure("LimitExceeded", reason)))
         try:
-            await self.agent.abort(self.session)
+            await soon(self.clock, self.pace.abort, self.agent.abort(self.session))
         except Refusal as refusal:
             _log.warning("session %s could not be aborted: %s", self.session.id, refusal)
 

@@ -41,7 +41,7 @@ class Pace:
     unreachable: float = 120.0
     """Without any contact, before the turn is given up."""
     abort: float = 5.0
-    """For an abort to show its effect, before it is sent again."""
+    """For an abort to be taken, and for it to show its effect, before it is sent again."""
     changes: float = 5.0
     """For the runtime to say which files a turn has changed, before the turn ends without that."""
     compare: float = 0.1
@@ -50,6 +50,8 @@ class Pace:
     """Aborts sent before the task is canceled whatever the runtime does."""
     answer: float = 5.0
     """For the runtime to take an answer, before who gave it is told that it will."""
+    reply: float = 10.0
+    """The same, before it is told again."""
     effect: float = 60.0
     """For a default action to have any effect, before the turn is aborted: it cannot be answered."""
 

@@ -377,7 +377,7 @@ class RunTurns:
                 use.failed = job.turn is None or job.log.task.state in _FAILED
             except Exception:
                 with suppress(Exception):
-                    await self.agent.abort(session)
+                    await soon(self.clock, self.pace.abort, self.agent.abort(session))
                 raise
 
     async def _patiently(self, job: Job, call: Callable[[], Awaitable[_T]]) -> _T:

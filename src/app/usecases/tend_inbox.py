@@ -12,7 +12,7 @@ from opencode_a2a_server.app.ports.agent import Agent
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.usecases import audit_interrupts
-from opencode_a2a_server.app.usecases.job import Delivery, Job, Pace, keep
+from opencode_a2a_server.app.usecases.job import Delivery, Job, Pace, keep, soon
 from opencode_a2a_server.domain.errors import (
     AgentFault,
     AgentUnreachable,
@@ -149,7 +149,8 @@ class TendInbox:
             await self.audit.record(audit_interrupts.given(self.job.log.task, given, again=again))
         self.turn.inbox.sending(given.request)
         try:
-            taken = await self.agent.answer(self.session, given.interrupt, given.answer)
+            call = self.agent.answer(self.session, given.interrupt, given.answer)
+            taken = await soon(self.clock, self.pace.reply, call)
         except AgentUnreachable as gone:
             _log.warning("the answer to %s has to wait (try %d): %s", given.request, delivery.tries, gone)
             delivery.due = self.clock.monotonic() + self._pause(delivery)

@@ -25,6 +25,7 @@ from opencode_a2a_server.app.ports.sessions import (
 )
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.choose_directory import Named, ReachSession
+from opencode_a2a_server.app.usecases.job import soon
 from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.audit import Record
@@ -247,7 +248,7 @@ class WorkInSession:
                 rests = self._rests(session, hearing)
                 await (rests if self.most is None else self.clock.within(self.most, rests))
             except TimeoutError:
-                await self.agent.abort(session)
+                await soon(self.clock, self.turns.pace.abort, self.agent.abort(session))
 
     async def _rests(self, session: Session, hearing: Hearing) -> None:
         """Wait until the session rests; the feed says when it may be so, the runtime whether it is."""

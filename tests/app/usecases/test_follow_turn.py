@@ -12,7 +12,7 @@ from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.turn import Limits
 from opencode_a2a_server.domain.usage import Usage
-from tests.app.house import House, Stage, living, status_of, text_of
+from tests.app.house import ALICE, House, Stage, living, status_of, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -240,3 +240,33 @@ async def test_a_runtime_that_answers_nothing_any_more_fails_the_task(house: Hou
 
         assert task.state is TaskState.FAILED
         assert "not answered" in status_of(task)[1]
+
+
+async def test_an_abort_that_is_never_answered_is_sent_again(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.hangs["abort"] = 1
+
+    await house.after(6, house.cancel(ALICE, task.id))
+
+    assert task.state is TaskState.CANCELED
+    assert house.agent.calls.count("abort") == 2
+
+
+async def test_a_runtime_that_answers_no_abort_cannot_keep_a_task_from_being_canceled(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.hangs["abort"] = 1_000
+
+    await house.after(20, house.cancel(ALICE, task.id))
+
+    assert status_of(task) == (TaskState.CANCELED, "The runtime did not confirm the abort.")
+
+
+async def test_a_limit_is_enforced_although_the_abort_is_never_answered(stage: Stage) -> None:
+    stage.agent.hangs["abort"] = 1_000
+    async with living(stage, limits=Limits(seconds=30)) as house:
+        task = await house.begin(Hang())
+
+        await house.clock.turn(60)
+
+        assert task.state is TaskState.FAILED
+        assert house.turns.active == 0
