@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from attrs import define, field
 
-from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say, Scripted, Step
+from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say, Scripted, Spend, Step
 from opencode_a2a_server.adapters.outbound.stores import errands as wire
 from opencode_a2a_server.adapters.outbound.stores.codec import dump_errand
 from opencode_a2a_server.adapters.outbound.stores.journal import LiveJournal
@@ -21,12 +21,15 @@ from opencode_a2a_server.app.ports.agent import Agent, Surroundings
 from opencode_a2a_server.app.ports.journal import TaskLog
 from opencode_a2a_server.app.settings import load_settings
 from opencode_a2a_server.app.usecases.accept_message import Accepted
+from opencode_a2a_server.app.usecases.limit_requests import LimitRequests
+from opencode_a2a_server.domain.access import Quota, Reach
 from opencode_a2a_server.domain.errors import (
     AlreadyAnswered,
     AmbiguousAnswer,
     Draining,
     InvalidRequest,
     JournalUnavailable,
+    RateLimited,
     Refusal,
     SessionBusy,
     TaskIsBusy,
@@ -40,6 +43,7 @@ from opencode_a2a_server.domain.push import PushConfig
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import Entry
+from opencode_a2a_server.domain.usage import Usage
 from tests.app.house import text_of
 from tests.fakes import postgres
 from tests.fakes.ids import CountedIds
@@ -272,6 +276,61 @@ async def test_notifications_are_asked_for_and_ended_on_any_replica(one: Service
     assert len(set(names)) == len(names)
     assert {config_id for config_id, _, _ in one.street.notifier.got} == {kept.id}
     assert other.parts.deliver().active == 0
+
+
+# What a principal may use
+
+
+async def test_turns_at_once_are_counted_over_all_replicas_however_close_they_come(
+    one: Service, other: Service
+) -> None:
+    for service in (one, other):
+        service.parts.quotas().reach_of = lambda _: Reach(quota=Quota(turns=3))
+
+    begun = await asyncio.gather(*(each.begin(Hang()) for each in (one, other) * 5), return_exceptions=True)
+
+    refused = [outcome for outcome in begun if isinstance(outcome, BaseException)]
+    assert {type(refusal) for refusal in refused} == {RateLimited}
+    assert len(begun) - len(refused) == 3
+    assert one.parts.turns().active + other.parts.turns().active == 3
+
+
+async def test_tokens_that_a_turn_used_on_one_replica_are_used_up_on_the_other(one: Service, other: Service) -> None:
+    for service in (one, other):
+        service.parts.quotas().reach_of = lambda _: Reach(quota=Quota(tokens=10))
+    here = await one.begin(Spend(Usage(output_tokens=10)), Say("done"))
+    await read_to_the_end(here)
+    await soon(lambda: one.parts.turns().active == 0)
+
+    with pytest.raises(RateLimited, match="10 tokens"):
+        await other.begin(Say("more"))
+
+
+async def test_requests_are_counted_over_all_replicas_within_a_second(one: Service, other: Service) -> None:
+    limits = [service.parts.limit_requests() for service in (one, other)]
+    for limit in limits:
+        limit.most, limit.seconds = 4, 86_400.0
+
+    for _ in range(2):
+        for limit in limits:
+            limit(ALICE)
+        await soon(lambda: not any(limit.touched for limit in limits))
+
+    await asyncio.gather(*(_refuses_soon(limit) for limit in limits))
+
+
+async def _refuses_soon(limit: LimitRequests) -> None:
+    """See that at most one request more is let in before it is known what was let in elsewhere."""
+    let_in = 0
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                limit(ALICE)
+            except RateLimited:
+                break
+            let_in += 1
+            await soon(lambda: not limit.touched)
+    assert let_in <= 1
 
 
 # What becomes of what a replica leaves

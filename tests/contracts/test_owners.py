@@ -171,3 +171,37 @@ async def test_more_than_are_kept_in_memory_are_found(kind: str, tmp_path: Path,
 
         assert len(await life.owners.of(sessions)) == len(sessions)
         assert not await life.owners.claim(final(BOB, sessions[0]))
+
+
+async def test_all_are_listed_in_pages_with_claims_that_ran_out(owners: Owners, clock: TurnedClock) -> None:
+    await owners.claim(claim(clock, ALICE, 30))
+    for name in ("ses_3", "ses_2"):
+        await owners.claim(final(BOB, SessionId(name)))
+    await clock.turn(60)
+
+    first = await owners.page(SessionId(""), 2)
+    rest = await owners.page(first[-1].session_id, 2)
+
+    assert [held.session_id for held in (*first, *rest)] == ["ses_1", "ses_2", "ses_3"]
+    assert not first[0].stands(clock.now())
+
+
+async def test_what_is_forgotten_is_nobodys(owners: Owners) -> None:
+    await owners.claim(final())
+
+    await owners.forget(final())
+
+    assert await owners.of([SESSION]) == {}
+    assert list(await owners.page(SessionId(""), 9)) == []
+    assert await owners.claim(final(BOB))
+
+
+async def test_what_has_changed_since_it_was_looked_at_is_not_forgotten(owners: Owners, clock: TurnedClock) -> None:
+    before = claim(clock, ALICE, 30)
+    await owners.claim(before)
+    await owners.claim(final())
+
+    await owners.forget(before)
+    await owners.forget(final(BOB))
+
+    assert (await owners.of([SESSION]))[SESSION] == final()

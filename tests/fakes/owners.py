@@ -37,6 +37,17 @@ class FakeOwners:
         if held is not None and held.principal == principal and held.until is not None:
             del self.held[session_id]
 
+    async def page(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """See `Owners.page`."""
+        self._check()
+        return [self.held[one] for one in sorted(self.held) if one > after][:most]
+
+    async def forget(self, held: Ownership) -> None:
+        """See `Owners.forget`."""
+        self._check()
+        if self.held.get(held.session_id) == held:
+            del self.held[held.session_id]
+
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """See `Owners.of`."""
         self._check()

@@ -89,6 +89,10 @@ class WatchedStorage:
         """Pass it on."""
         return await self.beneath.find(principal, context_id)
 
+    async def page_of_owners(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """Pass it on."""
+        return await self.beneath.page_of_owners(after, most)
+
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Pass it on."""
         return await self.beneath.owners(sessions)

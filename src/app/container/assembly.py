@@ -17,6 +17,7 @@ from opencode_a2a_server.adapters.outbound.stores.opening import Stores, open_st
 from opencode_a2a_server.app.ports.agent import AgentFactory, Surroundings
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
 from opencode_a2a_server.app.settings import Settings, SettingsError
+from opencode_a2a_server.app.usecases.forget_owners import ForgetOwners
 from opencode_a2a_server.app.usecases.retain import Retain
 from opencode_a2a_server.app.usecases.share_hearing import ShareHearing
 from opencode_a2a_server.app.usecases.share_requests import ShareRequests
@@ -111,20 +112,30 @@ async def _begin_jobs(stack: AsyncExitStack, container: Container, stores: Store
     settings, clock = container.settings(), container.clock()
     if (earshot := container.offers().earshot) is not None:
         await stack.enter_async_context(ShareHearing(earshot, stores.talk, clock))
-    await stack.enter_async_context(Retain(stores.retention, clock, settings.store.keeping))
+    await stack.enter_async_context(_retain(container, stores))
     if settings.push.enabled:
         await stack.enter_async_context(container.deliver())
     await stack.enter_async_context(container.turns())
     if container.offers().sessions is not None:
         await stack.enter_async_context(container.work())
-    await container.quotas().forget()
     if settings.on_postgres:
         await stack.enter_async_context(ShareRequests(container.limit_requests(), container.ledger()))
-    await stores.interrupts.forget(clock.now() - settings.interrupts.tombstone)
     if unfinished := await container.recover()():
         _log.info("%d unfinished tasks are taken up", unfinished)
     await stack.enter_async_context(container.take_over())
     await stack.enter_async_context(container.run_errands())
+
+
+def _retain(container: Container, stores: Stores) -> Retain:
+    """Have forgotten, now and then, what nobody will ask for any more."""
+    settings, clock = container.settings(), container.clock()
+
+    async def forget_interrupts() -> None:
+        await stores.interrupts.forget(clock.now() - settings.interrupts.tombstone)
+
+    forget_owners = ForgetOwners(stores.owners, container.agent(), clock)
+    others = (forget_interrupts, forget_owners, container.quotas().forget)
+    return Retain(stores.retention, clock, settings.store.keeping, others)
 
 
 async def _listen(stack: AsyncExitStack, container: Container, stores: Stores) -> None:

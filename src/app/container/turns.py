@@ -53,7 +53,9 @@ class Turns(Given):
         journal=Given.journal,
         clock=Given.clock,
         reach_of=Given.credentials.provided.reach,
-        shared=Given.settings.provided.on_postgres,
+        shared=providers.Callable(
+            lambda others, holds: holds if others else None, Given.settings.provided.on_postgres, Given.holds
+        ),
     )
     turns = providers.Singleton(
         RunTurns,

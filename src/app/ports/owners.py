@@ -33,6 +33,14 @@ class Owners(Protocol):
         """Let go of a principal's claim; what is final, or somebody else's, stays."""
         ...
 
+    async def page(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """List some, also claims that ran out, in the order of their sessions' ids from behind one."""
+        ...
+
+    async def forget(self, held: Ownership) -> None:
+        """Forget an ownership, if it still stands as it is given."""
+        ...
+
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """Give whom these sessions belong to; those that are nobody's are left out."""
         ...

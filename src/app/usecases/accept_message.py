@@ -134,9 +134,7 @@ class AcceptMessage:
         if self.quotas is None:
             yield
             return
-        await self.quotas.check(principal)
-        known = await self.quotas.elsewhere(principal)
-        with self.quotas.beginning(principal, lambda: self.turns.working_for(principal), known):
+        async with self.quotas.admitted(principal, lambda: self.turns.working_for(principal)):
             yield
 
     def _queue(self, log: TaskLog, message: Message) -> None:

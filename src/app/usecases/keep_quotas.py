@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.access import Reaches, unbounded
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.ports.ledger import Entry, Ledger
 from opencode_a2a_server.app.ports.tasks import BEGIN, Wanted
@@ -46,8 +48,8 @@ class KeepQuotas:
     journal: Journal
     clock: Clock
     reach_of: Reaches = unbounded
-    shared: bool = False
-    """Whether other processes have turns of the same principals."""
+    shared: Holds | None = None
+    """What one has alone over all processes, where others have turns of the same principals."""
     _begun: Counter[Principal] = field(factory=Counter, init=False)
     """Turns that are let in, and not begun yet."""
 
@@ -66,10 +68,20 @@ class KeepQuotas:
                 f"the cost of {quota.cost:g} that this day (UTC) may have is reached; tomorrow again", wait
             )
 
-    async def elsewhere(self, principal: Principal) -> int:
-        """Count the turns of a principal that the store knows of, where others may have some; else there are none."""
-        if not self.shared or self.reach_of(principal).quota.turns is None:
-            return 0
+    @asynccontextmanager
+    async def admitted(self, principal: Principal, here: Callable[[], int]) -> AsyncIterator[None]:
+        """Let one turn begin in the body; of processes that would let in the last one at the same time, one does."""
+        await self.check(principal)
+        if self.shared is None or self.reach_of(principal).quota.turns is None:
+            with self.beginning(principal, here, 0):
+                yield
+            return
+        async with self.shared.alone(json.dumps(["turns", principal])):
+            with self.beginning(principal, here, await self._known(principal)):
+                yield
+
+    async def _known(self, principal: Principal) -> int:
+        """Count the turns of a principal that the store knows of, whoever runs them."""
         pages = [await self.journal.page(principal, Wanted(state=state), 1, BEGIN) for state in _AT_WORK]
         return sum(page.total for page in pages)
 

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Retention
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
 
 @define(eq=False)
 class Retain:
-    """Sweep the store now and then; a context manager while which it does. Without rules it does nothing."""
+    """
+    Sweep the store now and then, if there are rules; a context manager while which it does.
+
+    `others` are called each time: what else there is to forget, rules or not.
+    """
 
     retention: Retention
     clock: Clock
     keeping: Keeping
+    others: Sequence[Callable[[], Awaitable[object]]] = ()
     interval: float = 3600.0
     first: float = 60.0
     """Seconds from the start to the first sweep: the start has other work."""
     _job: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
-        if self.keeping.bounded:
+        if self.keeping.bounded or self.others:
             self._job = asyncio.get_running_loop().create_task(self._run(), name="retention")
         return self
 
@@ -40,12 +46,18 @@ class Retain:
     async def _run(self) -> None:
         await self.clock.sleep(self.first)
         while True:
-            try:
-                swept = await self.retention.sweep(self.keeping, self.clock.now())
-                if swept.folded or swept.removed:
-                    _log.info("%d tasks folded, %d removed, %d bytes freed", swept.folded, swept.removed, swept.freed)
-            except JournalUnavailable as error:
-                _log.warning("the store could not be swept: %s", error)
-            except Exception:  # noqa: BLE001 - whatever it was, the next sweep tries again
-                _log.exception("sweeping the store broke")
+            for forget in (self._sweep, *self.others):
+                try:
+                    await forget()
+                except Unavailable as error:
+                    _log.warning("the store could not be swept: %s", error)
+                except Exception:  # noqa: BLE001 - whatever it was, the next sweep tries again
+                    _log.exception("sweeping the store broke")
             await self.clock.sleep(self.interval)
+
+    async def _sweep(self) -> None:
+        if not self.keeping.bounded:
+            return
+        swept = await self.retention.sweep(self.keeping, self.clock.now())
+        if swept.folded or swept.removed:
+            _log.info("%d tasks folded, %d removed, %d bytes freed", swept.folded, swept.removed, swept.freed)

@@ -56,3 +56,20 @@ async def test_without_rules_nothing_is_swept(anyio_backend: str) -> None:
         await clock.turn(10 * 3600)
 
     assert (retention.swept, clock.waiting) == ([], 0)
+
+
+async def test_what_else_is_to_be_forgotten_is_so_each_time_rules_or_not(anyio_backend: str) -> None:
+    clock, retention, called = TurnedClock(), FakeRetention(), list[str]()
+
+    async def breaks() -> None:
+        called.append("breaks")
+        raise JournalUnavailable("away")
+
+    async def goes() -> None:
+        called.append("goes")
+
+    async with Retain(retention, clock, Keeping(), (breaks, goes)):
+        await clock.turn(2 * 3600)
+
+    assert called == ["breaks", "goes"] * 2
+    assert retention.swept == []

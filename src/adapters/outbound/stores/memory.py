@@ -93,6 +93,11 @@ class MemoryStorage:
         """Give a binding."""
         return self._bindings.get((principal, context_id))
 
+    async def page_of_owners(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """List ownerships."""
+        behind = sorted(session_id for session_id in self._owners if session_id > after)
+        return [self._owners[session_id] for session_id in behind[:most]]
+
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Give whom they belong to."""
         return [self._owners[session_id] for session_id in sessions if session_id in self._owners]

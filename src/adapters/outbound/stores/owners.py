@@ -53,6 +53,18 @@ class StoredOwners:
                 self._writer.own(session_id, None)
                 await self._remember(session_id, None)
 
+    async def page(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """See `Owners.page`."""
+        await self._writer.written()
+        return await self._writer.storage.page_of_owners(after, most)
+
+    async def forget(self, held: Ownership) -> None:
+        """See `Owners.forget`."""
+        async with self._deciding:
+            if (await self._held([held.session_id])).get(held.session_id) == held:
+                self._writer.own(held.session_id, None)
+                await self._remember(held.session_id, None)
+
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """See `Owners.of`."""
         now = self._writer.clock.now()
@@ -117,6 +129,16 @@ class SharedOwners:
         async with self._deciding(session_id) as (link, held):
             if held is not None and held.principal == principal and held.until is not None:
                 await link.run(statements.DISOWN, {"of": session_id})
+
+    async def page(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """See `Owners.page`."""
+        return await self._writer.storage.page_of_owners(after, most)
+
+    async def forget(self, held: Ownership) -> None:
+        """See `Owners.forget`."""
+        async with self._deciding(held.session_id) as (link, stands):
+            if stands == held:
+                await link.run(statements.DISOWN, {"of": held.session_id})
 
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """See `Owners.of`."""

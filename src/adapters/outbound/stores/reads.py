@@ -95,6 +95,12 @@ class SqlReads(ABC):
         session_id, directory = rows[0]
         return Binding(principal, context_id, Session(SessionId(session_id), Directory(directory)))
 
+    async def page_of_owners(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """List ownerships."""
+        async with self._reading() as link:
+            rows = await link.run(statements.PAGE_OF_OWNERS, {"after": after, "most": most})
+        return [statements.owner_of(row) for row in rows]
+
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Give whom they belong to, by one look-up."""
         async with self._reading() as link:

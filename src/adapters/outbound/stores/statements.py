@@ -128,6 +128,12 @@ FIND = Statement.of(
 
 _NAMED = func.json_each(bindparam("sessions")).table_valued(column("value"))
 OWNERS = Statement.of(select(SESSION_OWNERS).where(SESSION_OWNERS.c.session_id.in_(select(_NAMED.c.value))))
+PAGE_OF_OWNERS = Statement.of(
+    select(SESSION_OWNERS)
+    .where(SESSION_OWNERS.c.session_id > bindparam("after"))
+    .order_by(SESSION_OWNERS.c.session_id)
+    .limit(bindparam("most"))
+)
 _NAMED_THERE = func.json_array_elements_text(cast(bindparam("sessions"), JSON))
 OWNERS_ON_POSTGRES = Statement.of(select(SESSION_OWNERS).where(SESSION_OWNERS.c.session_id.in_(select(_NAMED_THERE))))
 

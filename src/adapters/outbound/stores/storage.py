@@ -143,6 +143,10 @@ class Storage(Protocol):
         """Give a binding, None if there is none."""
         ...
 
+    async def page_of_owners(self, after: SessionId, most: int) -> Sequence[Ownership]:
+        """List ownerships in the order of the sessions' ids, from behind one."""
+        ...
+
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Give whom these sessions belong to, or belonged: of those which are or were somebody's."""
         ...
