@@ -131,6 +131,9 @@ async def fetch_card(http: httpx.AsyncClient, url: str, settings: Settings) -> A
             failures.append(error)
             if error.status_code != httpx.codes.NOT_FOUND:
                 break
+        except (ValueError, RecursionError) as error:  # what is no text of JSON, or none that can be read
+            says = f"what {url} has for a card is none: {error}"
+            raise CallFailed(says, FAILED, "A2ACLI_ERR_CARD_INVALID") from error
     raise _no_card(url, failures[0]) from failures[0]
 
 

@@ -107,7 +107,7 @@ class Probe:
 def _told(answer: httpx.Response) -> Any:
     try:
         return answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Broken(f"answered {answer.status_code} with what is no JSON") from None
 
 
@@ -196,7 +196,10 @@ async def _stream(interface: Interface) -> None:
     answer = await interface.ask("stream", interface.said(interface.message), accept="text/event-stream")
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         raise Broken(f"answered with {answer.headers.get('content-type')}")
-    frames = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
+    try:
+        frames = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
+    except (ValueError, RecursionError):
+        raise Broken("an event of the stream is no JSON") from None
     told = [one.get("result", one) for one in frames] if interface.binding == JSONRPC else frames
     if not told or not ({"task", "message", "msg"} & set(told[0]) or told[0].get("kind") in ("task", "message")):
         raise Broken("the first event is neither a task nor a message")

@@ -87,7 +87,7 @@ def _verdict(card: AgentCard, place: int, kid: str, algorithm: str, keys: Mappin
 def _header(protected: str) -> Mapping[str, Any]:
     try:
         told = json.loads(urlsafe_b64decode(protected + "=" * (-len(protected) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 
@@ -107,5 +107,5 @@ async def _keys(http: httpx.AsyncClient, url: str, where: str) -> Mapping[str, P
         raise CallFailed(
             f"the keys at {where} cannot be had: {error}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, PyJWTError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, PyJWTError) as error:
         raise CallFailed(f"{where} holds no keys: {error}", USAGE, "A2ACLI_ERR_USAGE") from error

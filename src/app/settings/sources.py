@@ -59,7 +59,7 @@ class ConfigFile:
         try:
             text = path.read_text(encoding="utf-8")
             return cls(path, text, tomllib.loads(text))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise SettingsError([f"{CONFIG}: {path} cannot be read ({error})"]) from error
 
     def find(self, group: str, key: str) -> Given | None:

@@ -95,7 +95,7 @@ class Front:
         if error is not None:
             fault = Fault.of(error)
             note_refusal(fault)
-            await refusal(scope["path"], fault)(scope, receive, send)
+            await _told(refusal(scope["path"], fault), scope, receive, send)
         elif scope["method"] == HttpMethod.HEAD:
             await self._look(scope, receive, send)
         elif scope["method"] == HttpMethod.OPTIONS:
@@ -148,6 +148,14 @@ class Front:
                 (b"access-control-max-age", _KNOWN_FOR),
             ]
         await Content(b"", status=HTTPStatus.NO_CONTENT, headers=tuple(headers))(scope, receive, send)
+
+
+async def _told(content: Content, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    """Tell it; to HEAD without its body."""
+    if scope["method"] == HttpMethod.HEAD:
+        looking = _Looking(receive, send)
+        receive, send = looking.receive, looking.send
+    await content(scope, receive, send)
 
 
 @define(eq=False)

@@ -74,7 +74,7 @@ class HttpFetch:
                 answer.raise_for_status()
                 body = await _at_most(_LARGEST, answer)
             told = json.loads(body)
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise IssuerUnreachable(f"{url} cannot be read ({str(error) or type(error).__name__})") from error
         if not isinstance(told, dict):
             raise IssuerUnreachable(f"{url} is no JSON object")
@@ -143,7 +143,7 @@ class Keys:
             return
         listed = told.get("keys")
         keys = map(_key, listed if isinstance(listed, list) else ())
-        self._known = {key.key_id: key for key in keys if key is not None and key.key_id}
+        self._known = {key.key_id: key for key in keys if key is not None and isinstance(key.key_id, str)}
         self._fetched, self._problem = self.clock.monotonic(), ""
 
     async def _discover(self) -> str:
@@ -225,7 +225,7 @@ def _key(told: object) -> jwt.PyJWK | None:
         return None
     try:
         key = jwt.PyJWK(told) if "alg" in told else jwt.PyJWK(told, _algorithm(told))
-    except (jwt.PyJWTError, ValueError, KeyError):
+    except (jwt.PyJWTError, ValueError, KeyError, TypeError):
         return None
     short = isinstance(key.key, RSAPublicKey) and key.key.key_size < _RSA_BITS
     return None if short or key.algorithm_name not in ALGORITHMS else key

@@ -58,7 +58,7 @@ def read_registry(path: Path, operations: Collection[str]) -> Registry:
     try:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RegistryUnusable([f"{path} cannot be read ({error})"]) from error
     reader = _Reader(operations)
     registry = reader.registry(document)

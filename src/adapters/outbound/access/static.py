@@ -38,7 +38,7 @@ def read_static(text: str) -> Registry:
     """
     try:
         listed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RegistryUnusable([f"this is no JSON ({error})"]) from error
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise RegistryUnusable(["it must be a JSON array of objects"])
@@ -75,10 +75,10 @@ def _problems(given: Mapping[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in _KEYS:
             yield f"there is no {key!r}; did you mean {difflib.get_close_matches(key, _KEYS, 1, 0)[0]!r}?"
-        elif key in _TEXTS and value is not None and not (isinstance(value, str) and value.strip()):
+        elif key in _TEXTS and value is not None and not _is_text(value):
             yield f"{key} must be a text"
     scheme = given.get("scheme")
-    if scheme not in _NEEDED:
+    if not isinstance(scheme, str) or scheme not in _NEEDED:
         yield "scheme must be bearer or basic"
         return
     yield from (f"{scheme} needs {key}" for key in _NEEDED[scheme] if not given.get(key))
@@ -89,3 +89,8 @@ def _problems(given: Mapping[str, Any]) -> Iterator[str]:
         yield f"capabilities must be a list of {', '.join(known)}"
     if not isinstance(given.get("enabled", True), bool):
         yield "enabled must be true or false"
+
+
+def _is_text(value: object) -> bool:
+    """Say whether it is a text of whole characters: JSON can hold halves, which no credential can be sent with."""
+    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= one <= "\udfff" for one in value)

@@ -42,7 +42,10 @@ class Link:
             ValueError: It is no line of a chain.
 
         """
-        read = json.loads(line)
+        try:
+            read = json.loads(line)
+        except RecursionError as deep:
+            raise ValueError("it is too deep") from deep
         if not isinstance(read, dict) or not isinstance(read.get("seq"), int) or not isinstance(read.get("prev"), str):
             raise ValueError("it is no line of an audit")  # noqa: TRY004 - what was read is of no use, whatever its type
         return cls(read["seq"], hashlib.sha256(line.rstrip(b"\n")).hexdigest())

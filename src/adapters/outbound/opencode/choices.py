@@ -56,5 +56,5 @@ class OpenCodeChoices:
 def _read(data: bytes, shape: Any) -> Any:
     try:
         return msgspec.json.decode(data, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"OpenCode's list of what it has cannot be read: {error}") from error

@@ -130,7 +130,7 @@ def _decode_delta(data: bytes) -> Frame | None:
     """Read the event that there is one of for each word, at a fifth of the others' cost; None if it is another."""
     try:
         frame = _read_delta(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     delta = frame.payload.properties
     if frame.payload.type != "message.part.delta" or delta.field != "text":
@@ -305,7 +305,7 @@ def split_array(data: bytes) -> list[bytes]:
     """
     try:
         return [bytes(element) for element in msgspec.json.decode(data, type=list[msgspec.Raw])]
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return [msgspec.json.encode(element) for element in wire.read(data, tuple[wire.Object, ...])]
 
 

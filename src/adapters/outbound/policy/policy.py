@@ -61,7 +61,7 @@ def parse_policy(text: str, name: str = "policy") -> tuple[Rule, ...]:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyError([f"{name}: {error}"]) from error
     rules: list[Rule] = []
     problems = [f"{name}: there is no {key!r} here, only [[rule]]" for key in document if key != "rule"]

@@ -52,6 +52,9 @@ from .steps import (
     UseTool,
 )
 
+_DEEPEST = 16
+"""How deep directives stand in each other; each level reads again what is inside."""
+
 
 class ScriptError(ValueError):
     """A script makes no sense; the message says where and why."""
@@ -86,6 +89,8 @@ def _outermost(text: str) -> Iterator[str]:
         if bracket[0] == "[[":
             start = bracket.end() if depth == 0 else start
             depth += 1
+            if depth > _DEEPEST:
+                raise ScriptError(f"directives stand in each other {_DEEPEST} deep at most")
         elif depth:
             depth -= 1
             if depth == 0:
@@ -97,12 +102,12 @@ def _read(directive: str) -> Step:
         if directive == name or directive.startswith(f"{name} "):
             try:
                 return _READERS[name](directive[len(name) :].strip())
-            except ValueError as error:
-                raise ScriptError(f"[[{directive}]] makes no sense: {error}") from error
+            except (ValueError, RecursionError) as error:
+                raise ScriptError(f"[[{directive[:200]}]] makes no sense: {error}") from error
     words = directive.split()
     near = [near for name in (" ".join(words[:2]), *words[:1]) for near in difflib.get_close_matches(name, _READERS, 1)]
     hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_READERS)}"
-    raise ScriptError(f"there is no directive [[{directive}]]{hint}")
+    raise ScriptError(f"there is no directive [[{directive[:200]}]]{hint}")
 
 
 def _tool(words: str) -> UseTool:

@@ -75,7 +75,7 @@ def load_scripts(path: Path) -> Scripts:
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ScriptError(f"the scripts in {path} cannot be read: {error}") from error
     try:
         return read_scripts(content)

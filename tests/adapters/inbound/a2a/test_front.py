@@ -188,6 +188,15 @@ async def test_head_opens_no_stream() -> None:
     assert stage.drain.listening == 0
 
 
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"host": "evil.example"}])
+async def test_head_that_is_refused_has_no_body(headers: dict[str, str]) -> None:
+    stage = Stage(manners=Manners(hosts=["agent.example"]))
+    listener = await Listener(stage.app, "HEAD", "/health", headers={"host": "agent.example", **headers}).begin()
+
+    assert (listener.status, listener.pieces, listener.ended) == (403, [], True)
+    assert int(listener.answer_headers["content-length"]) > 0
+
+
 @pytest.mark.parametrize(("path", "allow"), [("/", "OPTIONS, POST"), ("/message:send", "OPTIONS, POST")])
 async def test_there_is_no_head_where_there_is_no_get(path: str, allow: str) -> None:
     answer = await asked(Stage(), "HEAD", path)

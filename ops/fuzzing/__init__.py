@@ -1,0 +1,1 @@
+"""Malformed input for the service and for what reads it: see main.py."""
