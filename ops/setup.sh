@@ -34,7 +34,7 @@ make_venv() {
   if [ ! -x "$venv/bin/python" ]; then
     "$uv" venv --quiet --python "$python" "$venv"
   fi
-  "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$root/requirements.lock"
+  "$uv" pip sync --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes "$root/requirements.lock"
   "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable "$root"
 }
 

@@ -92,12 +92,6 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         v0_3.REFUSED_IN_STREAMS,
     )
     about = _About(operations.cards)
-    services = operations.services
-    switched_on = {method.name for method in served(services.methods)} | ({PUSH} if services.push else set())
-    switched_on |= {EXTENDED_CARD} if card.extended else set()
-    service = Service(
-        card.title, card.version, card.description, card.public_url, tuple(versions), switched_on, card.security
-    )
     app = Litestar(
         [
             post("/")(rpc.__call__),
@@ -106,11 +100,11 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
             get(jwks.PATH, opt=_PUBLIC)(jwks.Jwks.of(keys).reply),
             get("/health")(about.health),
             get("/extensions/{name:str}/v1")(Documents(card.extensions).reply),
-            get("/openapi.json")(Described(service).reply),
+            get("/openapi.json")(Described(_service(operations)).reply),
         ],
         guards=[_guard(authenticate)],
         exception_handlers={Exception: _tell},
-        after_exception=[_record(services.record)],
+        after_exception=[_record(operations.services.record)],
         request_max_body_size=body_limit,
         lifespan=list(lifespan),
         openapi_config=None,
@@ -121,6 +115,15 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
     if watch is not None:
         app.asgi_handler = Watched(app.asgi_handler, watch, payloads)
     return app
+
+
+def _service(operations: Operations) -> Service:
+    """Say what the OpenAPI document is about."""
+    card, services = operations.cards.info, operations.services
+    switched_on = {method.name for method in served(services.methods)} | ({PUSH} if services.push else set())
+    switched_on |= {EXTENDED_CARD} if card.extended else set()
+    versions = tuple(operations.cards.versions)
+    return Service(card.title, card.version, card.description, card.public_url, versions, switched_on, card.security)
 
 
 @frozen

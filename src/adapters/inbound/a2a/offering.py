@@ -8,7 +8,7 @@ from attrs import evolve
 
 from .card.contracts import offered
 from .card.document import VERSIONS, CardInfo
-from .card.extensions import Negotiation
+from .card.negotiation import Negotiation
 from .card.public_url import PublicUrl
 from .card.served import Cards
 from .card.signing import CardSigner

@@ -17,7 +17,7 @@ from opencode_a2a_server.domain.push import PushConfig
 
 from . import encode
 from .bare import bare
-from .card.extensions import Negotiation
+from .card.negotiation import Negotiation
 from .card.served import Card, Cards, Form
 from .errors import PushNotificationNotSupported
 from .methods.row import MethodServices

@@ -22,7 +22,7 @@ from opencode_a2a_server.domain.access import ALL, Caller, Grant
 from opencode_a2a_server.domain.errors import ContentTypeNotSupported, Forbidden
 from opencode_a2a_server.domain.ids import Principal, Seq, TaskId
 
-from .card.extensions import Negotiation
+from .card.negotiation import Negotiation
 from .encode import V1_0, Shape
 from .errors import BodyTooLarge, MalformedJson, VersionNotSupported
 from .proxies import RawHeaders

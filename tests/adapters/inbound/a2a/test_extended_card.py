@@ -15,7 +15,7 @@ from attrs import evolve
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, CardInfo
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Extension
+from opencode_a2a_server.adapters.inbound.a2a.card.extension import Extension
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards, Form
 from opencode_a2a_server.adapters.inbound.a2a.card.skills import Skill

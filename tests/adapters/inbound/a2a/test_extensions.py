@@ -10,15 +10,14 @@ import pytest
 from attrs import evolve
 
 from opencode_a2a_server.adapters.inbound.a2a.card.document import agent_card
+from opencode_a2a_server.adapters.inbound.a2a.card.extension import Detail, Extension
 from opencode_a2a_server.adapters.inbound.a2a.card.extensions import (
     INTERACTIVE_INTERRUPT,
     STREAM_HINTS,
-    Detail,
-    Extension,
-    Negotiation,
     extensions,
     served_with,
 )
+from opencode_a2a_server.adapters.inbound.a2a.card.negotiation import Negotiation
 from opencode_a2a_server.adapters.inbound.a2a.card.skills import Skill
 from opencode_a2a_server.adapters.inbound.a2a.encode import V1_0, Encoder, Shape, task_result
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtensionSupportRequired

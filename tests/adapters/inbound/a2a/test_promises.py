@@ -20,7 +20,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from opencode_a2a_server.adapters.inbound.a2a.app import METHODS
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, agent_card
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import STREAM_HINTS, Extension, extensions
+from opencode_a2a_server.adapters.inbound.a2a.card.extension import Extension
+from opencode_a2a_server.adapters.inbound.a2a.card.extensions import STREAM_HINTS, extensions
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards, Form
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import MethodServices

@@ -20,7 +20,7 @@ from jwt.exceptions import InvalidSignatureError
 from jwt.utils import base64url_decode, base64url_encode
 
 from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, CardInfo, agent_card
-from opencode_a2a_server.adapters.inbound.a2a.card.extensions import Extension
+from opencode_a2a_server.adapters.inbound.a2a.card.extension import Extension
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards, Form
 from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys

@@ -27,7 +27,8 @@ from opencode_a2a_server.adapters.inbound.a2a.parameters import AnyRequest
 from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Reply
 from opencode_a2a_server.adapters.inbound.a2a.v03 import methods as v0_3
 
-from .extensions import INTERACTIVE_INTERRUPT, MODEL_SELECTION, SESSION_BINDING, STREAM_HINTS, Extension, served_with
+from .extension import Extension
+from .extensions import INTERACTIVE_INTERRUPT, MODEL_SELECTION, SESSION_BINDING, STREAM_HINTS, served_with
 
 COMPATIBILITY: Final = "urn:opencode-a2a:compatibility-profile/v1"
 WIRE_CONTRACT: Final = "urn:opencode-a2a:wire-contract/v1"

@@ -9,7 +9,8 @@ from a2a import types as a2a
 from attrs import field, frozen
 from google.protobuf.json_format import ParseDict
 
-from .extensions import Detail, Extension, extensions
+from .extension import Detail, Extension
+from .extensions import extensions
 from .security import Security
 from .skills import CHAT, Skill
 

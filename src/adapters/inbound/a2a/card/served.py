@@ -21,7 +21,7 @@ from opencode_a2a_server.domain.errors import UnsupportedOperation
 
 from . import v03
 from .document import CardInfo, agent_card
-from .extensions import Detail
+from .extension import Detail
 from .public_url import PublicUrl
 from .signing import CardSigner
 
