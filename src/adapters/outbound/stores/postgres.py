@@ -239,7 +239,12 @@ class PostgresStorage(SqlReads):
 
     @asynccontextmanager
     async def _transaction(self, token: int) -> AsyncIterator[Any]:
-        """Lend the connection that writes, in a transaction of this life; one on which something broke is of no more use."""
+        """
+        Lend the connection that writes, in a transaction of this life; one on which something broke is of no more use.
+
+        Nor is one whose borrower is cancelled: it cannot be known whether the server has begun or ended the transaction
+        by then, and in one that was left open all later ones would be made, and lost with it.
+        """
         async with self._writing:
             with _reasons(self.url):
                 pen = await self._connected()
@@ -247,8 +252,8 @@ class PostgresStorage(SqlReads):
                     async with pen.transaction():
                         await self._pass_fence(pen, token)
                         yield pen
-                except BaseException:
-                    if pen.is_closed() or pen.is_in_transaction():
+                except BaseException as error:
+                    if not isinstance(error, Exception) or pen.is_closed() or pen.is_in_transaction():
                         self._pen = None
                         pen.terminate()
                     raise

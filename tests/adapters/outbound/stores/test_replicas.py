@@ -78,6 +78,31 @@ async def stored(sharing: Sharing) -> int:
     return int(count)
 
 
+# Writing
+
+
+@pytest.mark.parametrize("sent", ["BEGIN", "COMMIT"])
+async def test_who_gives_up_in_the_midst_of_a_transaction_takes_nobody_else_s_writes_with_it(
+    one: Sharer, sharing: Sharing, sent: str
+) -> None:
+    await begin(one)
+    before = await stored(sharing)
+    pen, done = one.storage._pen, []
+
+    async def change() -> None:
+        async with one.storage.changing():
+            done.append("what it wanted")
+
+    changing = asyncio.create_task(change())
+    while not (done or (sent == "BEGIN" and pen._top_xact)):  # noqa: ASYNC110 - the driver tells nobody
+        await asyncio.sleep(0)
+    changing.cancel()
+    await asyncio.wait([changing])
+
+    await begin(one, TaskId("task-2"))
+    assert await stored(sharing) == 2 * before
+
+
 # Reading after another replica
 
 
