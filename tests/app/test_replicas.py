@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say, Scripted, Spend, Step
 from opencode_a2a_server.adapters.outbound.stores import errands as wire
@@ -129,8 +129,14 @@ class Service:
     async def stall(self) -> None:
         """Have it be heard of no more, as if its machine had stopped a minute ago."""
         self.storage._living.cancel()
+        self._stack.callback(self._lose_patience)
         async with self.storage.asking() as connection:
             await connection.execute("UPDATE replicas SET seen_at = 0 WHERE id = $1", self.storage.replica.id)
+
+    def _lose_patience(self) -> None:
+        """At its end let it have no time for what it cannot write, since others have taken it over."""
+        writer = self.parts.journal()._writer
+        writer.pace = evolve(writer.pace, patience=0.01)
 
 
 @pytest.fixture

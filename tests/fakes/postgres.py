@@ -43,6 +43,17 @@ def own_database() -> URL:
     return url(name)
 
 
+_EMPTYING = """
+SELECT concat(
+    'SET session_replication_role = replica;',  -- no trigger counts what goes
+    (SELECT string_agg(format('DELETE FROM %I;', tablename), '') FROM pg_tables
+     WHERE schemaname = 'public' AND tablename <> 'alembic_version'),
+    (SELECT string_agg(format('SELECT setval(%L, 1, false);', sequencename), '') FROM pg_sequences
+     WHERE schemaname = 'public'))
+"""
+"""Gives what empties all tables. To truncate them takes a hundred times as long: it makes each file of theirs anew."""
+
+
 async def emptied() -> URL:
     """Give this process's database without anything in its tables."""
     address = own_database()
@@ -50,10 +61,7 @@ async def emptied() -> URL:
         host=str(address.query["host"]), user=address.username, database=address.database, timeout=10
     )
     try:
-        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        tables = [name for (name,) in names if name != "alembic_version"]
-        if tables:
-            await connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY")
+        await connection.execute(await connection.fetchval(_EMPTYING))
     finally:
         await connection.close()
     return address

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 from attrs import define, field
@@ -152,6 +153,8 @@ class Stores:
     kind: str
     directory: Path
     pace: Pace = field(factory=lambda: Pace(linger=0))
+    prepared: bool = True
+    """Whether a SQLite database has its tables already when it is first opened: to make them takes longer than most tests."""
     _memory: MemoryStorage = field(factory=MemoryStorage, init=False)
     _url: URL | None = field(default=None, init=False)
 
@@ -165,6 +168,8 @@ class Stores:
             case "memory":
                 return self._memory
             case "sqlite":
+                if self.prepared and not self.path.exists():
+                    self.path.write_bytes(await _with_tables())
                 return await SqliteStorage.open(self.path)
         if self._url is None:
             self._url = await postgres.emptied()
@@ -194,6 +199,19 @@ class Stores:
                     storage.gate.set()
         finally:
             await storage.close()
+
+
+_MADE: list[bytes] = []
+
+
+async def _with_tables() -> bytes:
+    """Give a SQLite database that has its tables and nothing in them."""
+    if not _MADE:
+        with TemporaryDirectory() as directory:
+            path = Path(directory) / "tasks.db"
+            await (await SqliteStorage.open(path)).close()
+            _MADE.append(path.read_bytes())
+    return _MADE[0]
 
 
 KINDS: Sequence[str] = ("memory", "sqlite", "postgres")

@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
-    return Stores(TurnedClock(), "sqlite", tmp_path)
+    return Stores(TurnedClock(), "sqlite", tmp_path, prepared=False)
 
 
 @pytest.fixture
