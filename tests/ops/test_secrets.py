@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-MAIN: Callable[[list[str], Path], int] = runpy.run_path(str(Path(__file__).parents[2] / "ops" / "secrets.py"))["main"]
+SCAN = Path(__file__).parents[2] / "ops" / "scan_secrets.py"
+MAIN: Callable[[list[str], Path], int] = runpy.run_path(str(SCAN))["main"]
 SEEDS = {
     "a key of Amazon's": "AKIA" + "IOSFODNN7EXAMPLE",
     "a private key": "-----BEGIN " + "PRIVATE KEY-----",

@@ -1,7 +1,7 @@
 """
 Whether a secret has got into what git tracks.
 
-`python ops/secrets.py` looks, by detect-secrets, for what credentials look like: keys and tokens of known makers, private keys,
+`python ops/scan_secrets.py` looks, by detect-secrets, for what credentials look like: keys and tokens of known makers, private keys,
 JWTs, URLs with passwords, and what is called a password or a secret. What it finds must stand in `.secrets.baseline`, which
 has hashes of the seeds of tests and of examples; line numbers do not count. `--write` puts in all there is: look at it first.
 
@@ -72,7 +72,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     if problems := new(now, known):
         print("these look like secrets:", *problems, sep="\n  ")
         print(
-            "take them out, and have what was a secret changed; if it is a test's seed: python ops/secrets.py --write"
+            "take them out, and have what was a secret changed; if it is a test's seed: python ops/scan_secrets.py --write"
         )
         return 1
     return 0
