@@ -20,11 +20,15 @@ from tests.e2e.follower import TERMINAL, Frame, folded, state_of, text_of
 from tests.e2e.service import RunningService
 from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Hang, Reason, RunTool, Say
 
-_NEVER_SECONDS = 240.0
+_NEVER_SECONDS = 150.0
 """Without an end for so long, a task has none."""
 _AGAIN_SECONDS = 0.3
 _CUT = 0.7
 """How many of the connections are cut."""
+_LATER = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
+"""What is answered by who cannot do it now; the same request later, or elsewhere, is done."""
+_LOST = ("OpenCode stopped in mid-turn", "OpenCode took the prompt", "OpenCode accepted the prompt")
+"""How a task says that it failed since OpenCode was restarted."""
 
 
 @define(eq=False)
@@ -36,7 +40,11 @@ class Clients:
     chance: random.Random
     counts: Counter[str] = field(factory=Counter)
     complaints: list[str] = field(factory=list)
-    _numbers: itertools.count[int] = field(factory=itertools.count)
+    answers: Counter[str] = field(factory=Counter)
+    """What was answered in place of what was asked for, and how streams were ended with an error."""
+    judged: set[str] = field(factory=set)
+    """Tasks that somebody has followed to the end."""
+    _numbers: itertools.count[int] = field(factory=lambda: itertools.count(100_000))  # none begins another
 
     async def play(self, until: float) -> None:
         """One client: task after task until that moment, by the monotonic clock."""
@@ -44,6 +52,36 @@ class Clients:
             while time.monotonic() < until:
                 with suppress(httpx.HTTPError):  # it never heard of its task: nothing to judge
                     await Played(self, http, next(self._numbers))()
+
+    async def count_up(self) -> None:
+        """See that every task has ended, also those whose client was cut off before it heard of them."""
+        give_up = time.monotonic() + _NEVER_SECONDS
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+            while left := {name: state for name, state in (await self._tasks(http)).items() if state not in TERMINAL}:
+                if time.monotonic() > give_up:
+                    for name, state in left.items():
+                        self.complain("never_ended", f"{name} is {state}")
+                    return
+                await asyncio.sleep(_AGAIN_SECONDS)
+            for name in self.judged - set(await self._tasks(http)):
+                self.complain("lost", f"{name} is not listed")
+
+    async def _tasks(self, http: httpx.AsyncClient) -> dict[str, str]:
+        """List all of them, with their states."""
+        tasks: dict[str, str] = {}
+        token = ""
+        while True:
+            service = self.chance.choice(self.services)
+            try:
+                params = {"pageSize": "100", **({"pageToken": token} if token else {})}
+                answer = await http.get(f"{service.url}/tasks", params=params, headers=service.headers)
+                page = answer.raise_for_status().json()
+            except httpx.HTTPError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
+            tasks |= {task["id"]: task["status"]["state"] for task in page["tasks"]}
+            if not (token := page.get("nextPageToken", "")):
+                return tasks
 
     def complain(self, kind: str, text: str) -> None:
         """Note a fault of the service."""
@@ -68,7 +106,7 @@ class Played:
     async def __call__(self) -> None:
         """Play it."""
         acts = self._choose()
-        text = f"soak {self.number}"
+        text = self._prompt
         self.clients.upstream.fake.scripts[text] = acts
         message = {"messageId": f"soak-{self.number}", "role": "ROLE_USER", "parts": [{"text": text}]}
         await self._read("POST", "/message:stream", {"message": message})
@@ -84,7 +122,12 @@ class Played:
                 await self._read("GET", f"/tasks/{self._task}:subscribe")
             await asyncio.sleep(_AGAIN_SECONDS * self.clients.chance.random())
         await self._judge()
+        self.clients.judged.add(self._task)
         del self.clients.upstream.fake.scripts[text]
+
+    @property
+    def _prompt(self) -> str:
+        return f"soak {self.number}"
 
     @property
     def _task(self) -> str:
@@ -126,8 +169,7 @@ class Played:
         request = self.http.stream(method, service.url + path, json=body, headers=headers)
         async with request as response:
             if response.status_code != httpx.codes.OK:
-                await response.aread()
-                self.clients.counts[f"answered_{response.status_code}"] += 1
+                self._refused(method, path, response.status_code, (await response.aread()).decode())
                 return
             frame_id, read = "", 0
             async for line in response.aiter_lines():
@@ -137,7 +179,7 @@ class Played:
                     continue
                 frame = json.loads(line[6:])
                 if "error" in frame:
-                    self.clients.counts["errors_told"] += 1
+                    self._told_error(frame["error"])
                     return
                 self.frames.append((frame_id, frame))
                 read += 1
@@ -146,6 +188,18 @@ class Played:
                     return
         if self._state not in TERMINAL and "REQUIRED" not in self._state:
             self.clients.complain("ended_without_a_word", f"a stream of {self._task}, which is {self._state}")
+
+    def _refused(self, method: str, path: str, status: int, body: str) -> None:
+        self.clients.answers[str(status)] += 1
+        if status not in _LATER:
+            self.clients.complain("refused", f"{method} {path} of a {self.kind} task: {status} {body}")
+
+    def _told_error(self, error: dict[str, Any]) -> None:
+        """A stream may be ended by who cannot go on with it, not by a fault."""
+        code = int(error.get("code", 0))
+        self.clients.answers[f"stream {code}"] += 1
+        if code not in _LATER:
+            self.clients.complain("refused", f"a stream of a {self.kind} task ends with {error}")
 
     async def _intervene(self) -> None:
         """Answer, or cancel, if that is what the task is for."""
@@ -164,8 +218,10 @@ class Played:
                 "parts": [{"data": {"request_id": asked["request_id"], **answer}}],
             }
             body = {"message": message, "configuration": {"returnImmediately": True}}
-            await self.http.post(f"{service.url}/message:send", json=body, headers=service.headers)
+            answered = await self.http.post(f"{service.url}/message:send", json=body, headers=service.headers)
+            self.clients.answers[f"answer {answered.status_code}"] += 1
         elif self.kind == "canceled" and text and "cancel" not in self._asked_for:
+            self._asked_for.add("perhaps")
             canceled = await self.http.post(
                 f"{service.url}/tasks/{self._task}:cancel", json={}, headers=service.headers
             )
@@ -182,17 +238,29 @@ class Played:
             self.clients.complain("duplicated", f"updates of {self._task}: {places}")
         if polled != read:
             self.clients.complain("lost", f"what was read of {self._task} is not what is kept: {read} / {polled}")
-        text, wanted = _own(polled), self.said
-        if text == wanted and state == ("canceled" if self.kind == "canceled" else "completed"):
-            return
-        excused = self.clients.upstream.restarted > self.began and state in ("failed", "canceled")
-        if state == "canceled" and self.kind == "canceled":
-            excused = True  # it may come before the last word
+        self._judge_text(_own(polled), state, task["status"])
+
+    def _judge_text(self, text: str, state: str, status: dict[str, Any]) -> None:
+        """See that it says what OpenCode said, each word once, and ended as it should."""
+        complain, upstream, wanted = self.clients.complain, self.clients.upstream, self.said
+        told = f"{self._task} ({self.kind}) is {json.dumps(status)} with {text!r}"
+        if (prompted := upstream.prompted(self._prompt)) > 1:
+            complain("duplicated", f"{told}: OpenCode was prompted {prompted} times")
         if not wanted.startswith(text):
-            self.clients.complain("duplicated", f"{self._task} says {text!r} instead of {wanted!r}")
-        elif not excused:
-            message = json.dumps(task["status"])
-            self.clients.complain("lost", f"{self._task} ({self.kind}) is {message} with {text!r} of {wanted!r}")
+            complain("duplicated", f"{told} instead of {wanted!r}")
+        elif not text.startswith(shown := upstream.shows(self._prompt)):
+            complain("lost", f"{told}, while OpenCode shows {shown!r}")
+        elif state == "completed":
+            if text != wanted or self.kind == "canceled":
+                complain("lost", f"{told} of {wanted!r}")
+        elif not self._may_end_so(state, json.dumps(status)):
+            complain("lost", f"{told} of {wanted!r}, without a reason")
+
+    def _may_end_so(self, state: str, status: str) -> bool:
+        """Only who was asked to is canceled; only what OpenCode lost by its restart fails, and says so."""
+        if state == "canceled":
+            return self.kind == "canceled" and bool(self._asked_for)
+        return state == "failed" and self._prompt in self.clients.upstream.lost and any(one in status for one in _LOST)
 
     async def _polled(self) -> dict[str, Any]:
         while True:

@@ -6,7 +6,9 @@ Run the service for some time in front of an OpenCode full of faults, with many 
     ops/soak --minutes 5 --kill 20                         the service is killed every 20 seconds
 
 Prints one line of JSON. Exits with 1 if anything was lost or told twice, a task never ended, a stream ended without a
-word, or the service grew.
+word, something was refused for another reason than that it could not be done now, or the service grew.
+
+What OpenCode worked on when it was restarted may fail, if the task says that; nothing else is explained away.
 """
 
 import argparse
@@ -15,20 +17,21 @@ import json
 import random
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
+from attrs import define, field
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, from anywhere
 
 from ops.soaking.clients import Clients
+from ops.soaking.services import served
 from ops.soaking.upstream import Upstream
 from tests.e2e.service import RunningService
 
-_FAULTS = ("lost", "duplicated", "never_ended", "ended_without_a_word")
+_FAULTS = ("lost", "duplicated", "never_ended", "ended_without_a_word", "refused")
 _MEBI = 1024 * 1024
 _GROWTH = 1.5
 """What the service may use at the end, in times of what it used after the first third."""
@@ -40,11 +43,14 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
     """Soak; gives the figures."""
     chance = random.Random(chosen.seed)  # noqa: S311 - it need not be hard to guess
     upstream = Upstream(chance)
-    async with upstream.running(), _served(chosen, upstream) as services:
+    async with (
+        upstream.running(),
+        served(upstream, chosen.store, chosen.replicas, {"A2A_DRAIN_SECONDS": "1"}) as services,
+    ):
         began = time.monotonic()
         end = began + chosen.minutes * 60
         clients = Clients(services, upstream, chance)
-        killing = asyncio.ensure_future(_kill(clients, chosen.kill, end))
+        killing = asyncio.ensure_future(Killer(clients, chosen.kill)(end))
         playing = asyncio.gather(*(clients.play(end) for _ in range(chosen.clients)))
         await asyncio.sleep((end - began) / 3)
         early = _used(services)
@@ -52,6 +58,7 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
         await killing
         late = _used(services)
         await playing
+        await clients.count_up()
     for complaint in clients.complaints[:20]:
         print(complaint[:1500], file=sys.stderr)
     figures: dict[str, Any] = {"minutes": chosen.minutes, "store": chosen.store, "replicas": chosen.replicas}
@@ -62,6 +69,7 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
         "faults": sum(upstream.faults.values()),
         "rss_mb_early": early,
         "rss_mb_late": late,
+        "answers": dict(sorted(clients.answers.items())),
         "seed": chosen.seed,
     }
     figures["grew"] = not chosen.kill and late > early * _GROWTH and late - early > _GROWTH_MB
@@ -69,43 +77,49 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-@asynccontextmanager
-async def _served(chosen: argparse.Namespace, upstream: Upstream) -> AsyncIterator[list[RunningService]]:
-    """Run the services, on one store; in threads, since they ask the upstream while they start."""
-    settings = {
-        "OPENCODE_BASE_URL": f"http://127.0.0.1:{upstream.port}",
-        "OPENCODE_DIRECTORY": upstream.fake.directory,
-        "A2A_LOG_LEVEL": "WARNING",
-        "A2A_DRAIN_SECONDS": "1",
-    }
-    stack = ExitStack()
-    try:
-        if chosen.store == "postgres":
-            from tests.fakes.database import Database
+@define(eq=False)
+class Killer:
+    """
+    Kills one of the services again and again, by the clock: how long one takes to start holds up nothing.
 
-            database = await asyncio.to_thread(stack.enter_context, Database())
-            settings["A2A_TASK_STORE_DATABASE_URL"] = database.url
-        services = [RunningService(settings) for _ in range(chosen.replicas)]
-        for service in services:
-            service.token = services[0].token
-        for service in services:
-            await asyncio.to_thread(stack.enter_context, service)
-        yield services
-    finally:
-        await asyncio.to_thread(stack.close)
+    One that serves is killed rather than one that starts.
+    """
+
+    clients: Clients
+    every: float
+    _starting: dict[RunningService, asyncio.Future[None]] = field(factory=dict)
+
+    async def __call__(self, until: float) -> None:
+        """Kill until some moment, so that tasks come to their ends."""
+        due = time.monotonic() + self.every
+        while self.every and due < until:
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+            due += self.every
+            self._kill()
+        await asyncio.gather(*self._starting.values())
+
+    def _kill(self) -> None:
+        services = self.clients.services
+        up = [service for service in services if service not in self._starting]
+        victim = self.clients.chance.choice(up or services)
+        self.clients.counts["kills"] += 1
+        victim.kill()
+        if victim in up:
+            starting = asyncio.ensure_future(asyncio.to_thread(_start, victim))
+            self._starting[victim] = starting
+            starting.add_done_callback(lambda _: self._starting.pop(victim))
 
 
-async def _kill(clients: Clients, every: float, until: float) -> None:
-    """Kill one of them again and again, and start it anew; until some moment, so that tasks come to their ends."""
-    while every and time.monotonic() + every < until:
-        await asyncio.sleep(every)
-        clients.counts["kills"] += 1
-        await asyncio.to_thread(_restart, clients.chance.choice(clients.services))
-
-
-def _restart(service: RunningService) -> None:
-    service.kill()
-    service.start()
+def _start(service: RunningService) -> None:
+    """Start it, again if it is killed meanwhile."""
+    while True:
+        try:
+            service.start()
+        except AssertionError:
+            if not service.was_killed:
+                raise
+        else:
+            return
 
 
 def _used(services: list[RunningService]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,7 @@ import httpx
 from attrs import define, field
 
 from tests.fakes.opencode import FakeOpenCode
+from tests.fakes.opencode_sessions import FakeMessage, FakeSession
 
 _SHOWS = ("status", "message", "permission", "question", "children")
 """What is asked of it in the midst of a turn, by the last part of the path."""
@@ -22,23 +22,27 @@ _BEAT_SECONDS = 5.0
 
 @define(eq=False)
 class Upstream:
-    """The server, what is wrong with it, and since when its turns are lost."""
+    """The server, what is wrong with it, and which of its turns are lost."""
 
     chance: random.Random
     fake: FakeOpenCode = field(factory=FakeOpenCode)
     faults: Counter[str] = field(factory=Counter)
-    restarted: float = 0.0
-    """When it was restarted last, by the monotonic clock: what it worked on then may fail."""
+    lost: set[str] = field(factory=set)
+    """The texts of the prompts it worked on when it was restarted: those may fail, and no others."""
     port: int = 0
+    disturbed: bool = True
+    """Whether anything is ever wrong with it."""
     _slow: float = 0.0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve on loopback."""
-        self.fake.pause = self._pause
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        jobs = [asyncio.ensure_future(job) for job in (self._beat(), self._disturb())]
+        jobs = [asyncio.ensure_future(self._beat())]
+        if self.disturbed:
+            self.fake.pause = self._pause
+            jobs.append(asyncio.ensure_future(self._disturb()))
         try:
             yield
         finally:
@@ -54,6 +58,39 @@ class Upstream:
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             self.fake.beat()
+
+    # What it has to show for itself
+
+    def prompt_of(self, session: FakeSession) -> str:
+        """Give the text of what a session was asked last."""
+        asked = [message for message in session.messages if message.info["role"] == "user"]
+        return _text(asked[-1]) if asked else ""
+
+    def prompted(self, text: str) -> int:
+        """Count how often a text was said to it: messages, and parts of one that came twice."""
+        return sum(
+            _text(message).count(text)
+            for session in self._asked(text)
+            for message in session.messages
+            if _is_user(message)
+        )
+
+    def shows(self, text: str) -> str:
+        """Give what it shows as its own answer to a text: all that is whole."""
+        said = [
+            part["text"]
+            for session in self._asked(text)
+            for message in session.messages
+            if not _is_user(message)
+            for part in message.parts.values()
+            if part["type"] == "text" and "end" in part["time"]
+        ]
+        return "".join(said)
+
+    def _asked(self, text: str) -> list[FakeSession]:
+        """Give the sessions that were asked this; each task has one of its own."""
+        sessions = self.fake.sessions.values()
+        return [one for one in sessions if any(_is_user(told) and text in _text(told) for told in one.messages)]
 
     # Faults
 
@@ -99,7 +136,7 @@ class Upstream:
             case "hang":
                 faults.hangs = True
             case "restart":
-                self.restarted = time.monotonic()
+                self.lost |= {self.prompt_of(session) for session in self.fake.sessions.values() if session.busy}
                 await self.fake.restart()
                 return
         await asyncio.sleep(chance.uniform(0.1, 2.0))
@@ -120,6 +157,15 @@ class Upstream:
                     response = await self.fake.handle_async_request(request)
                 await _answer(writer, response)
         writer.close()
+
+
+def _is_user(message: FakeMessage) -> bool:
+    return bool(message.info["role"] == "user")
+
+
+def _text(message: FakeMessage) -> str:
+    """Give a message's text; the numbers in it stand alone, so that none is the beginning of another."""
+    return "\n".join(part["text"] for part in message.parts.values() if part["type"] == "text")
 
 
 async def _read(reader: asyncio.StreamReader) -> httpx.Request:

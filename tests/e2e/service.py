@@ -66,6 +66,11 @@ class RunningService:
         return self._process.pid
 
     @property
+    def was_killed(self) -> bool:
+        """Whether its last life ended as by a crash."""
+        return self._process is not None and self._process.poll() == -signal.SIGKILL
+
+    @property
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token}", "a2a-version": "1.0"}
 

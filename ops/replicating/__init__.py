@@ -1,0 +1,1 @@
+"""Measurements of replicas over HTTP; see main.py."""
