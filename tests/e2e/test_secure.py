@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
+import json
 import os
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +13,12 @@ import grpc
 import httpx
 import pytest
 from a2a.types import a2a_pb2, a2a_pb2_grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from opencode_a2a_server.adapters.outbound.access.hashes import TokenHash
 from opencode_a2a_server.adapters.outbound.audit import Whole, verify
-from tests.e2e.service import RunningService, free_port
+from tests.certificates import self_signed
+from tests.conformance.clauses import clause
+from tests.e2e.service import BINARY, RunningService, free_port
 from tests.e2e.until import until
 
 
@@ -44,26 +42,10 @@ class Encrypted(RunningService):
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """Make a certificate that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certificate.write_bytes(made.public_bytes(Encoding.PEM))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate, private
+    return self_signed(tmp_path)
 
 
+@clause("7.1", "13.4a", "0.3 4.1")
 def test_https_and_grpc_with_tls_are_served_and_the_card_says_so(certificate: tuple[Path, Path]) -> None:
     chain, key = certificate
     port = free_port()
@@ -89,6 +71,53 @@ def test_https_and_grpc_with_tls_are_served_and_the_card_says_so(certificate: tu
 
     assert card["supportedInterfaces"][0]["url"] == service.url
     assert listed.total_size == 0
+
+
+def commands(service: Encrypted, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the service's own environment."""
+    command, environment = [BINARY, *arguments], service.environment | more
+    return subprocess.run(
+        command, env=environment, cwd=service.root, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_commands_work_where_tls_is_served_by_an_authority_of_ones_own(certificate: tuple[Path, Path]) -> None:
+    chain, key = certificate
+    service = Encrypted(
+        {
+            "A2A_RUNTIME": "scripted",
+            "A2A_TLS_CERT_FILE": str(chain),
+            "A2A_TLS_KEY_FILE": str(key),
+            "A2A_GRPC_PORT": str(free_port()),
+        }
+    )
+    service.certificate = chain
+
+    with service:
+        trusting = ("--ca-file", str(chain))
+        doctor, doubting = (
+            {one["name"]: one for one in json.loads(commands(service, "doctor", "--json", *more).stdout)["findings"]}
+            for more in (trusting, ())
+        )
+        called = {
+            binding: commands(service, "call", service.url, "[[say hello]]", "--binding", binding, *trusting)
+            for binding in ("jsonrpc", "http+json", "grpc")
+        }
+        untrusted = commands(service, "call", service.url, "[[say hello]]")
+        tested = commands(service, "selftest", service.url, "--message", "[[say hello]]", "-o", "json", *trusting)
+        listed = commands(service, "tasks", "list", "-o", "json", A2A_CLIENT_CA_FILE=str(chain))
+
+    assert {name: doctor[name]["level"] for name in ("certificate", "port", "card")} == dict.fromkeys(
+        ("certificate", "port", "card"), "ok"
+    )
+    assert (doubting["port"]["level"], doubting["card"]["level"]) == ("ok", "fail")
+    assert "--ca-file" in doubting["card"]["remedy"]
+    assert {binding: "hello" in done.stdout for binding, done in called.items()} == dict.fromkeys(called, True)
+    assert (untrusted.returncode, "--ca-file" in untrusted.stderr) == (3, True)
+    outcomes = json.loads(tested.stdout)["outcomes"]
+    assert [one for one in outcomes if one["result"] == "failed"] == []
+    assert {one["interface"] for one in outcomes} >= {"GRPC 1.0", "GRPC 0.3", "JSONRPC 1.0", "HTTP+JSON 0.3"}
+    assert (listed.returncode, listed.stderr) == (0, "")
 
 
 @pytest.fixture

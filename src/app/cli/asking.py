@@ -52,12 +52,14 @@ def client_settings() -> Settings:
 
 def _service(url: str | None, token_file: str | None) -> Service:
     from .client import Service, token_in
+    from .trust import NoAuthority, authorities
 
     settings = client_settings()
     try:
         token = token_in(token_file) if token_file is not None else settings.auth.bearer_token
-    except (OSError, UnicodeDecodeError) as error:
+        trust = authorities(settings)
+    except (NoAuthority, OSError, UnicodeDecodeError) as error:
         leave(str(error), USAGE)
     if not token:
         leave("no token: give A2A_BEARER_TOKEN, A2A_BEARER_TOKEN_FILE or --token-file", USAGE)
-    return Service((url or settings.server.url).rstrip("/"), token)
+    return Service((url or settings.server.url).rstrip("/"), token, trust=trust)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
+from attrs import evolve
 
 from .asking import client_settings
-from .exits import leave
+from .exits import Leave, leave
 from .live import INTERRUPTED, TERMINAL, Live
 
 if TYPE_CHECKING:
@@ -25,6 +26,30 @@ agent_token_option = click.option(
     type=click.Path(exists=True, dir_okay=False),
     help="File with the token. Default: A2A_CLIENT_BEARER_TOKEN, or its _FILE, or A2A_CLIENT_BASIC_AUTH.",
 )
+
+ca_file_option = click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="File with certificates of authorities to trust, besides those all clients know. Default: A2A_CLIENT_CA_FILE.",
+)
+binding_option = click.option(
+    "--binding",
+    type=click.Choice(["jsonrpc", "http+json", "grpc"]),
+    help="Speak this one only. Default: what the card prefers of A2A_CLIENT_SUPPORTED_TRANSPORTS.",
+)
+
+
+def called_with(settings: Settings, *, ca_file: str | None = None, binding: str | None = None) -> Settings:
+    """Let options take precedence over settings."""
+    client = settings.client
+    return evolve(
+        settings,
+        client=evolve(
+            client,
+            ca_file=ca_file or client.ca_file,
+            transports=binding.upper() if binding else client.transports,
+        ),
+    )
 
 
 @click.command()
@@ -44,6 +69,8 @@ agent_token_option = click.option(
     show_default=True,
     help="json: the task or message that came of it. jsonl: a line for each event, as it comes.",
 )
+@binding_option
+@ca_file_option
 @agent_token_option
 def call(  # noqa: PLR0913 - one for each option
     *,
@@ -54,24 +81,29 @@ def call(  # noqa: PLR0913 - one for each option
     wait: bool,
     timeout: float | None,
     output: str,
+    binding: str | None,
+    ca_file: str | None,
     token_file: str | None,
 ) -> None:
     """
     Say TEXT to the agent at URL, and show what it does while it does it.
 
     URL is the agent's, or its card's. TEXT may be - for what is on standard input. Any A2A agent is spoken to, of 1.0
-    and 0.3. Credentials are taken from the environment or a file, and given to no other server than that of URL. A task
+    and 0.3, over JSON-RPC, HTTP+JSON or gRPC (with the extra grpc). Credentials are taken from the environment or a file,
+    and given to no other server than that of URL; for gRPC that is any port of its host, with TLS if URL has it. A task
     that fails, or waits for somebody, exits with 0: that is told as its state.
     """
     from .calling import CallFailed, Credentials, Order, late
 
-    settings = client_settings()
+    settings = called_with(client_settings(), ca_file=ca_file, binding=binding)
     said = sys.stdin.read() if text == "-" else text
     order = Order(said, task, context, wait, timeout)
     try:
         asyncio.run(_call(url, order, Credentials.of(settings, url, token_file), settings, output))
     except CallFailed as failed:
         _leave(failed, output)
+    except Leave as reason:
+        _leave(CallFailed(str(reason), reason.status, "A2ACLI_ERR_USAGE"), output)
     except TimeoutError:
         _leave(late(timeout), output)
 

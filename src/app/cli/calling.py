@@ -6,27 +6,46 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from ipaddress import ip_address
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
-from a2a.client import A2ACardResolver, A2AClientError, AgentCardResolutionError, Client, ClientConfig, ClientFactory
-from a2a.types import AgentCard, GetTaskRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest
+from a2a.client import (
+    A2ACardResolver,
+    A2AClientError,
+    AgentCardResolutionError,
+    Client,
+    ClientCallContext,
+    ClientConfig,
+    ClientFactory,
+)
+from a2a.types import (
+    AgentCard,
+    GetTaskRequest,
+    Message,
+    Part,
+    Role,
+    SendMessageConfiguration,
+    SendMessageRequest,
+)
 from a2a.utils.errors import A2AError
 from attrs import field, frozen
 from google.protobuf.json_format import MessageToDict
 
 from opencode_a2a_server.app.settings import Settings
 
-from .client import token_in
+from .channels import GRPC, NoGrpc, have_grpc, host_of, is_here, open_channel
+from .client import STREAM_HINTS, token_in
 from .exits import FAILED, TIMEOUT, UNAUTHENTICATED, UNREACHABLE, USAGE, Leave
 from .live import INTERRUPTED, TERMINAL, short
+from .trust import UNTRUSTED_HINT, authorities, untrusted
 
 CARD_PATH: Final = "/.well-known/agent-card.json"
 _OLD_CARD_PATH: Final = "/.well-known/agent.json"
 _POLL_SECONDS: Final = 2.0
+_AUTH_FAILED: Final = "A2ACLI_ERR_AUTH_FAILED"
+_AUTH_HINT: Final = "give credentials by A2A_CLIENT_BEARER_TOKEN, A2A_CLIENT_BEARER_TOKEN_FILE or --token-file"
 _REFUSED: Final = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
 
@@ -97,16 +116,9 @@ async def connection(url: str, credentials: Credentials, settings: Settings) -> 
         raise CallFailed(f"{url} is no URL of an agent: it begins with http:// or https://", USAGE, "A2ACLI_ERR_USAGE")
     headers = {} if credentials.header is None else {"authorization": credentials.header}
     timeout = httpx.Timeout(settings.client.timeout, read=None)
-    async with httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=not _here(url)) as http:
+    trust = authorities(settings)
+    async with httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=not is_here(url), verify=trust) as http:
         yield http
-
-
-def _here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def fetch_card(http: httpx.AsyncClient, url: str, settings: Settings) -> AgentCard:
@@ -139,12 +151,11 @@ async def fetch_card(http: httpx.AsyncClient, url: str, settings: Settings) -> A
 
 def _no_card(url: str, failure: AgentCardResolutionError) -> CallFailed:
     if failure.status_code in _REFUSED:
-        return CallFailed(
-            f"{url} does not give its card: {failure.status_code}", UNAUTHENTICATED, "A2ACLI_ERR_AUTH_FAILED"
-        )
+        return CallFailed(f"{url} does not give its card: {failure.status_code}", UNAUTHENTICATED, _AUTH_FAILED)
     if isinstance(failure.__cause__, httpx.RequestError):
         reason = str(failure.__cause__) or type(failure.__cause__).__name__
-        return CallFailed(f"{url} cannot be reached: {reason}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE")
+        hint = UNTRUSTED_HINT if untrusted(reason) else ""
+        return CallFailed(f"{url} cannot be reached: {reason}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE", hint)
     if failure.status_code is not None:
         says = f"there is no agent card at {url}: {failure.status_code}"
         return CallFailed(says, UNREACHABLE, "A2ACLI_ERR_CARD_NOT_FOUND")
@@ -183,7 +194,7 @@ async def conversation(
     try:
         try:
             with _told_errors(url):
-                async for answer in client.send_message(_request(order)):
+                async for answer in client.send_message(_request(order), context=_context(http)):
                     told = MessageToDict(answer)
                     task, state = _standing(told, task, state)
                     yield told
@@ -193,7 +204,8 @@ async def conversation(
         while task and order.wait and state not in (*TERMINAL, *INTERRUPTED):
             await pause(_POLL_SECONDS)
             with _told_errors(url):
-                told = {"task": MessageToDict(await client.get_task(GetTaskRequest(id=task)))}
+                asked = client.get_task(GetTaskRequest(id=task), context=_context(http))
+                told = {"task": MessageToDict(await asked)}
             task, state = _standing(told, task, state)
             yield told
     finally:
@@ -203,14 +215,22 @@ async def conversation(
 async def final(http: httpx.AsyncClient, url: str, task: str, settings: Settings) -> Mapping[str, Any]:
     """Get a task as it is now."""
     card = await fetch_card(http, url, settings)
-    with _told_errors(url):
-        return MessageToDict(
-            await _client(http, url, card, settings, streaming=False).get_task(GetTaskRequest(id=task))
-        )
+    client = _client(http, url, card, settings, streaming=False)
+    try:
+        with _told_errors(url):
+            return MessageToDict(await client.get_task(GetTaskRequest(id=task), context=_context(http)))
+    finally:
+        await client.close()
+
+
+def _context(http: httpx.AsyncClient) -> ClientCallContext:
+    """Say to gRPC what headers say to HTTP."""
+    told = {name: http.headers[name] for name in ("authorization", "a2a-extensions") if name in http.headers}
+    return ClientCallContext(service_parameters=told)
 
 
 def _client(http: httpx.AsyncClient, url: str, card: AgentCard, settings: Settings, *, streaming: bool) -> Client:
-    near = [one for one in card.supported_interfaces if origin(one.url) == origin(url)]
+    near = [one for one in card.supported_interfaces if near_to(url, one.protocol_binding, one.url)]
     if "authorization" in http.headers:
         if not near:
             elsewhere = ", ".join(sorted({one.url for one in card.supported_interfaces})) or "nowhere"
@@ -221,16 +241,42 @@ def _client(http: httpx.AsyncClient, url: str, card: AgentCard, settings: Settin
         del kept.supported_interfaces[:]
         kept.supported_interfaces.extend(near)
         card = kept
+    if any(extension.uri == STREAM_HINTS for extension in card.capabilities.extensions):
+        http.headers["a2a-extensions"] = STREAM_HINTS
     config = ClientConfig(
         streaming=streaming,
         httpx_client=http,
-        supported_protocol_bindings=[*settings.client.bindings],
+        grpc_channel_factory=lambda address: open_channel(url, address, settings),
+        supported_protocol_bindings=_spoken(url, card, settings),
         use_client_preference=settings.client.own_preference,
     )
     try:
         return ClientFactory(config).create(card)
     except ValueError as error:
         raise CallFailed(f"{url} speaks nothing that is spoken here: {error}") from error
+
+
+def near_to(url: str, binding: str, place: str) -> bool:
+    """Whether an interface is on the server of a URL: by gRPC that is the same host, since its port must be another."""
+    return host_of(place) == origin(url)[1] if binding == GRPC else origin(place) == origin(url)
+
+
+def _spoken(url: str, card: AgentCard, settings: Settings) -> list[str]:
+    """
+    Give the bindings that can be spoken.
+
+    Raises:
+        NoGrpc: That would be gRPC alone, which is not installed.
+
+    """
+    wanted = settings.client.bindings
+    if have_grpc():
+        return [*wanted]
+    without = [binding for binding in wanted if binding != GRPC]
+    offered = {one.protocol_binding for one in card.supported_interfaces}
+    if GRPC in wanted and GRPC in offered and offered.isdisjoint(without):
+        raise NoGrpc(url)
+    return without
 
 
 def _request(order: Order) -> SendMessageRequest:
@@ -268,16 +314,39 @@ def _told_errors(url: str) -> Iterator[None]:
 def _failed(url: str, error: A2AError) -> CallFailed:
     cause = error.__cause__ or error.__context__
     if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in _REFUSED:
-        hint = "give credentials by A2A_CLIENT_BEARER_TOKEN, A2A_CLIENT_BEARER_TOKEN_FILE or --token-file"
         says = f"{url} does not take the credentials: {cause.response.status_code}"
         if "authorization" not in cause.request.headers:
-            return CallFailed(f"{url} wants credentials", UNAUTHENTICATED, "A2ACLI_ERR_CREDENTIALS_MISSING", hint)
-        return CallFailed(says, UNAUTHENTICATED, "A2ACLI_ERR_AUTH_FAILED", hint)
+            return CallFailed(f"{url} wants credentials", UNAUTHENTICATED, "A2ACLI_ERR_CREDENTIALS_MISSING", _AUTH_HINT)
+        return CallFailed(says, UNAUTHENTICATED, _AUTH_FAILED, _AUTH_HINT)
+    if code := _grpc_code(cause):
+        return _refused_by_grpc(url, error, code)
     if isinstance(cause, httpx.TimeoutException):
         return CallFailed(f"{url} did not answer in time", TIMEOUT, "A2ACLI_ERR_TIMEOUT")
     if isinstance(cause, httpx.RequestError):
         reason = str(cause) or type(cause).__name__
         return CallFailed(f"{url} cannot be reached: {reason}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE")
+    return _said_by_the_agent(error)
+
+
+def _said_by_the_agent(error: A2AError) -> CallFailed:
     if isinstance(error, A2AClientError):
         return CallFailed(str(error))
     return CallFailed(str(error), code=type(error).__name__)
+
+
+def _grpc_code(cause: Any) -> str:
+    """Name the status a call of gRPC came to; the class itself is there only with the extra."""
+    if cause is None or not type(cause).__module__.startswith("grpc"):
+        return ""
+    return str(cause.code().name)
+
+
+def _refused_by_grpc(url: str, error: A2AError, code: str) -> CallFailed:
+    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return CallFailed(f"{url} does not take the credentials: {error}", UNAUTHENTICATED, _AUTH_FAILED, _AUTH_HINT)
+    if code == "UNAVAILABLE":
+        hint = UNTRUSTED_HINT if untrusted(str(error)) else ""
+        return CallFailed(f"{url} cannot be reached: {error}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE", hint)
+    if code == "DEADLINE_EXCEEDED":
+        return CallFailed(f"{url} did not answer in time", TIMEOUT, "A2ACLI_ERR_TIMEOUT")
+    return _said_by_the_agent(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from .asking import client_settings
-from .call import agent_token_option
+from .call import agent_token_option, ca_file_option, called_with
 from .exits import FAILED, Leave, leave
 from .live import clean
 
@@ -32,15 +32,16 @@ def card() -> None:
 
 @card.command()
 @click.argument("url")
+@ca_file_option
 @agent_token_option
 @_output
-def get(url: str, token_file: str | None, output: str) -> None:
+def get(url: str, ca_file: str | None, token_file: str | None, output: str) -> None:
     """Get the card of the agent at URL, which may be the card's own."""
     from google.protobuf.json_format import MessageToDict
 
     from .calling import fetch_card
 
-    fetched = _asked(url, token_file, lambda http, settings: fetch_card(http, url, settings))
+    fetched = _asked(url, ca_file, token_file, lambda http, settings: fetch_card(http, url, settings))
     if output == "json":
         click.echo(json.dumps(MessageToDict(fetched), ensure_ascii=False, indent=2))
         return
@@ -53,9 +54,10 @@ def get(url: str, token_file: str | None, output: str) -> None:
 @click.option(
     "--jwks", help="URL or file of the keys that you trust. Default: where a signature says, if on URL's server."
 )
+@ca_file_option
 @agent_token_option
 @_output
-def verify(url: str, jwks: str | None, token_file: str | None, output: str) -> None:
+def verify(url: str, jwks: str | None, ca_file: str | None, token_file: str | None, output: str) -> None:
     """
     Verify the signatures of the card of the agent at URL.
 
@@ -64,7 +66,7 @@ def verify(url: str, jwks: str | None, token_file: str | None, output: str) -> N
     """
     from .verifying import judge
 
-    verdicts = _asked(url, token_file, lambda http, settings: judge(http, url, settings, jwks))
+    verdicts = _asked(url, ca_file, token_file, lambda http, settings: judge(http, url, settings, jwks))
     right = any(one.right for one in verdicts)
     if output == "json":
         told = [{"kid": one.kid, "alg": one.algorithm, "right": one.right, "says": one.says} for one in verdicts]
@@ -95,11 +97,14 @@ def _fields(fetched: AgentCard) -> list[tuple[str, str]]:
 
 
 def _asked(
-    url: str, token_file: str | None, ask: Callable[[httpx.AsyncClient, Settings], Coroutine[Any, Any, _T]]
+    url: str,
+    ca_file: str | None,
+    token_file: str | None,
+    ask: Callable[[httpx.AsyncClient, Settings], Coroutine[Any, Any, _T]],
 ) -> _T:
     from .calling import Credentials, connection
 
-    settings = client_settings()
+    settings = called_with(client_settings(), ca_file=ca_file)
 
     async def work() -> _T:
         async with connection(url, Credentials.of(settings, url, token_file), settings) as http:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
 from attrs import define, field, frozen
 
 from .exits import FAILED, UNAUTHENTICATED, UNREACHABLE, Leave
 
+STREAM_HINTS: Final = "urn:a2a:stream-hints/v1"
+"""The extension that says which kind of output a block is."""
 _SECONDS = 30.0
 
 
@@ -55,12 +58,13 @@ class Service:
     url: str
     token: str = field(repr=False)
     patience: float = _SECONDS
+    trust: ssl.SSLContext = field(factory=httpx.create_ssl_context, repr=False)
     _http: httpx.Client = field(init=False)
     _ids: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False)
 
     def __enter__(self) -> Self:
-        headers = {"authorization": f"Bearer {self.token}", "a2a-version": "1.0"}
-        self._http = httpx.Client(headers=headers, timeout=self.patience, trust_env=False)
+        headers = {"authorization": f"Bearer {self.token}", "a2a-version": "1.0", "a2a-extensions": STREAM_HINTS}
+        self._http = httpx.Client(headers=headers, timeout=self.patience, trust_env=False, verify=self.trust)
         return self
 
     def __exit__(

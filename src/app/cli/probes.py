@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 JSONRPC: Final = "JSONRPC"
 REST: Final = "HTTP+JSON"
+GRPC: Final = "GRPC"
 V1: Final = "1.0"
 V03: Final = "0.3"
 
@@ -86,7 +87,7 @@ class Interface:
         """Make the parameters of a message."""
         if self.version == V1:
             part, role = {"text": text}, "ROLE_USER"
-        elif self.binding == REST:
+        elif self.binding != JSONRPC:
             return {"message": {"messageId": str(uuid4()), "role": "ROLE_USER", "content": [{"text": text}], **more}}
         else:
             part, role = {"kind": "text", "text": text}, "user"
@@ -101,7 +102,7 @@ class Probe:
     demands: str
     ask: Callable[[Interface], Awaitable[None]]
     versions: tuple[str, ...] = (V1, V03)
-    bindings: tuple[str, ...] = (JSONRPC, REST)
+    bindings: tuple[str, ...] = (JSONRPC, REST, GRPC)
 
 
 def _told(answer: httpx.Response) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
@@ -14,7 +15,7 @@ import rich_click as click
 from attrs import asdict, frozen
 
 from .asking import client_settings
-from .call import agent_token_option
+from .call import agent_token_option, binding_option, ca_file_option, called_with
 from .exits import FAILED, Leave, leave
 from .live import clean
 
@@ -48,20 +49,30 @@ class Outcome:
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="File to write the outcome to, as JUnit's XML."
 )
+@binding_option
+@ca_file_option
 @agent_token_option
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def selftest(  # noqa: PLR0913 - one for each option
-    *, url: str, message: str, no_work: bool, junit: Path | None, token_file: str | None, output: str
+    *,
+    url: str,
+    message: str,
+    no_work: bool,
+    junit: Path | None,
+    binding: str | None,
+    ca_file: str | None,
+    token_file: str | None,
+    output: str,
 ) -> None:
     """
     Ask the agent at URL for what A2A demands, over each interface that its card promises, of 1.0 and 0.3.
 
-    The agent is told a message twice for each interface. Exit status: 0 everything asked is as demanded, 1 something
-    is not.
+    The agent is told a message twice for each interface. gRPC is asked if the extra grpc is installed. Exit status: 0
+    everything asked is as demanded, 1 something is not.
     """
     from .calling import Credentials, connection
 
-    settings = client_settings()
+    settings = called_with(client_settings(), ca_file=ca_file, binding=binding)
 
     async def work() -> list[Outcome]:
         async with connection(url, Credentials.of(settings, url, token_file), settings) as http:
@@ -85,23 +96,61 @@ async def _all(http: httpx.AsyncClient, url: str, message: str, settings: Settin
     import httpx
     from rich.progress import Progress
 
-    from .calling import CARD_PATH, fetch_card, origin
-    from .probes import TABLE, Interface
+    from .calling import CARD_PATH, fetch_card
+    from .probes import TABLE
 
     await fetch_card(http, url, settings)  # says what is wrong if there is none
     where = url if url.endswith(".json") else url.rstrip("/") + CARD_PATH
     card = (await http.get(where)).json()
     http.timeout = httpx.Timeout(_SECONDS)
-    pairs = []
-    for place, binding, version in _promised(card):
-        if origin(place) == origin(url):
-            interface = Interface(place, binding, version, card, http, message)
-            pairs += [(probe, interface) for probe in TABLE if version in probe.versions and binding in probe.bindings]
-    outcomes = []
-    with Progress(disable=not sys.stderr.isatty(), transient=True) as progress:
-        for probe, interface in progress.track(pairs, description="asking"):
-            outcomes.append(await _outcome(probe, interface))
+    async with AsyncExitStack() as stack:
+        interfaces, outcomes = await _interfaces(_Agent(http, url, card, message), settings, stack)
+        pairs = [(probe, interface) for interface in interfaces for probe in TABLE if _fits(probe, interface)]
+        with Progress(disable=not sys.stderr.isatty(), transient=True) as progress:
+            for probe, interface in progress.track(pairs, description="asking"):
+                outcomes.append(await _outcome(probe, interface))
     return outcomes
+
+
+def _fits(probe: Probe, interface: Interface) -> bool:
+    return interface.version in probe.versions and interface.binding in probe.bindings
+
+
+@frozen
+class _Agent:
+    """Who is asked."""
+
+    http: httpx.AsyncClient
+    url: str
+    card: Mapping[str, Any]
+    message: str
+
+
+async def _interfaces(
+    agent: _Agent, settings: Settings, stack: AsyncExitStack
+) -> tuple[list[Interface], list[Outcome]]:
+    """Give what is asked, and what cannot be; channels are closed with the stack."""
+    from .calling import near_to
+    from .channels import GRPC, MISSING, NoGrpc, have_grpc, open_channel
+    from .probes import Interface
+
+    interfaces: list[Interface] = []
+    left: list[Outcome] = []
+    for place, binding, version in _promised(agent.card):
+        if binding not in settings.client.bindings or not near_to(agent.url, binding, place):
+            continue
+        if binding != GRPC:
+            interfaces.append(Interface(place, binding, version, agent.card, agent.http, agent.message))
+        elif have_grpc():
+            from .over_grpc import OverGrpc
+
+            channel = await stack.enter_async_context(open_channel(agent.url, place, settings))
+            interfaces.append(OverGrpc(place, binding, version, agent.card, agent.http, agent.message, channel=channel))
+        elif [*settings.client.bindings] == [GRPC]:
+            raise NoGrpc(agent.url)
+        else:
+            left.append(Outcome(f"{GRPC} {version}", "5.2", "It can be spoken.", "skipped", MISSING))
+    return interfaces, left
 
 
 def _promised(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -114,7 +163,7 @@ def _promised(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         old = [(card["url"], card.get("preferredTransport", "JSONRPC"))]
         old += [(one.get("url"), one.get("transport")) for one in card.get("additionalInterfaces", ())]
         found += [(place, binding, "0.3") for place, binding in old]
-    spoken = [one for one in found if one[1] in ("JSONRPC", "HTTP+JSON") and one[2] in ("1.0", "0.3")]
+    spoken = [one for one in found if one[1] in ("JSONRPC", "HTTP+JSON", "GRPC") and one[2] in ("1.0", "0.3")]
     return list(dict.fromkeys(spoken))
 
 

@@ -6,12 +6,12 @@ from attrs import frozen
 
 from .values import Secret, listed, positive, setting
 
-_BINDINGS = ("JSONRPC", "HTTP+JSON")
+_BINDINGS = ("JSONRPC", "HTTP+JSON", "GRPC")
 
 
 def _bindings(text: str) -> str:
     unknown = [one for one in listed(text) if one not in _BINDINGS]
-    return f"{unknown[0]} is not spoken: write {' or '.join(_BINDINGS)}" if unknown else ""
+    return f"{unknown[0]} is not spoken: write {', '.join(_BINDINGS)}" if unknown else ""
 
 
 @frozen
@@ -37,9 +37,16 @@ class ClientSettings:
     )
     transports: str = setting(
         "A2A_CLIENT_SUPPORTED_TRANSPORTS",
-        "Bindings to speak, separated by commas, the preferred one first: JSONRPC, HTTP+JSON.",
-        "JSONRPC,HTTP+JSON",
+        "Bindings to speak, separated by commas, the preferred one first: JSONRPC, HTTP+JSON, and GRPC, which is left out if "
+        "the extra `grpc` is not installed.",
+        "JSONRPC,HTTP+JSON,GRPC",
         check=_bindings,
+    )
+    ca_file: str | None = setting(
+        "A2A_CLIENT_CA_FILE",
+        "File with certificates, in PEM, of authorities that are trusted over TLS besides those that all clients know: for "
+        "agents, and for this service where commands call it. `--ca-file` takes precedence.",
+        None,
     )
     own_preference: bool = setting(
         "A2A_CLIENT_USE_CLIENT_PREFERENCE",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
+from opencode_a2a_server.app.cli.call import ca_file_option
+
 if TYPE_CHECKING:
     from .finding import Finding
 
@@ -18,7 +20,8 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As `-o json`.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def doctor(*, as_json: bool, output: str) -> None:
+@ca_file_option
+def doctor(*, as_json: bool, output: str, ca_file: str | None) -> None:
     """
     Look whether everything is as it should be, and say what to do where it is not.
 
@@ -29,7 +32,7 @@ def doctor(*, as_json: bool, output: str) -> None:
     from .finding import status_of, worst
     from .rounds import examine
 
-    findings = examine(os.environ)
+    findings = examine(os.environ, ca_file)
     level = worst(findings)
     if as_json or output == "json":
         told = [

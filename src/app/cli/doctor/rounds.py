@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from opencode_a2a_server.app.cli.call import called_with
 from opencode_a2a_server.app.settings import Settings, SettingsError, load_settings
 
 from . import files, places, upstream
@@ -19,6 +20,7 @@ _ROUNDS: Final[Mapping[str, Callable[[Settings], Awaitable[Sequence[Finding]]]]]
     "credentials": files.strength,
     "store": files.store,
     "disk": files.disk,
+    "certificate": places.certificate,
     "service": places.service,
     "upstream": upstream.runtime,
     "exposure": upstream.exposure,
@@ -26,12 +28,13 @@ _ROUNDS: Final[Mapping[str, Callable[[Settings], Awaitable[Sequence[Finding]]]]]
 }
 
 
-def examine(environment: Mapping[str, str]) -> list[Finding]:
-    """Examine a service by its settings."""
+def examine(environment: Mapping[str, str], ca_file: str | None = None) -> list[Finding]:
+    """Examine a service by its settings; a file of authorities may take precedence over theirs."""
     try:
         settings = load_settings(environment)
     except SettingsError as error:
         return [fail("settings", problem, "correct it; the rest is looked at then") for problem in error.problems]
+    settings = called_with(settings, ca_file=ca_file)
     return [*_settings(settings), *asyncio.run(_all(settings))]
 
 
