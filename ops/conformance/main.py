@@ -1,33 +1,27 @@
 """
 Runs editions of the official conformance suite against the service, and compares with what is known to be wrong.
 
-Exit status 0: nothing failed but what `known_wrong.toml` lists, and all of that did.
+Exit status 0: nothing failed but what `known_wrong.toml` lists, and all of that did. With `--reference`: all of it that
+says so fails against a server of the SDK, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from ops.conformance.suites import EDITIONS, HERE, Edition, Run, edition_of
-from ops.conformance.verdict import Verdict, known_wrong
+from ops.conformance.serving import SDK, reference, service
+from ops.conformance.suites import EDITIONS, HERE, Edition, edition_of
+from ops.conformance.verdict import Verdict, Wrong, known_wrong
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
 SUITE_SECONDS = 900.0
 
 
@@ -40,7 +34,8 @@ def main() -> int:
         edition = edition_of(checkout)
         bindings = asked.binding or [*edition.bindings]
         with tempfile.TemporaryDirectory(prefix="tck-") as folder:
-            faults += [f"{edition.version}: {fault}" for fault in _check(edition, checkout, bindings, Path(folder))]
+            check = _prove if asked.reference else _check
+            faults += [f"{edition.version}: {fault}" for fault in check(edition, checkout, bindings, Path(folder))]
     for fault in faults:
         print(fault)
     print("as it should be" if not faults else f"{len(faults)} not as they should be")
@@ -57,6 +52,11 @@ def _arguments() -> argparse.Namespace:
         choices=[*EDITIONS[0].bindings],
         help="check this one only; may be given several times. Default: all",
     )
+    parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="run the checks that are known to be wrong against a server of the SDK (a2a-sdk) instead: none may pass",
+    )
     asked = parser.parse_args()
     for checkout in asked.checkout:
         try:
@@ -72,93 +72,77 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def _check(edition: Edition, checkout: Path, bindings: Sequence[str], folder: Path) -> Iterator[str]:
     """Run one edition, and say what is not as it should be."""
-    suite, python = folder / "suite", _environment(edition, checkout)
-    shutil.copytree(checkout, suite, ignore=shutil.ignore_patterns(".git", ".venv", "reports"))
-    with _service(edition, bindings, folder) as (url, token):
+    suite, python = _suite(edition, checkout, folder)
+    with service(edition, bindings, folder) as (url, token):
         for run in edition.runs(url, bindings):
-            report = suite / "reports" / "junitreport.xml"
-            _start(run, python, suite, {"TCK_TOKEN": token, "TCK_SERVICE": url}, report)
-            if not report.exists():
+            verdict = _start([python, "run_tck.py", *run.arguments], suite, {"TCK_TOKEN": token, "TCK_SERVICE": url})
+            if verdict is None:
                 yield f"{run.name}: the suite gave no report"
                 continue
-            verdict = Verdict.read([report])
-            report.unlink()
             known = [wrong for wrong in known_wrong() if wrong.counts(edition.version, run.bindings, bindings)]
             print(f"== A2A {edition.version}, {', '.join(run.bindings)}, {run.name}: {verdict}", flush=True)
             yield from verdict.faults(known)
 
 
-def _environment(edition: Edition, checkout: Path) -> Path:
-    """Give a Python that has what the suite needs."""
-    uv, venv = os.environ["UV"], Path(os.environ["TCK_CACHE"]) / edition.version
+def _prove(edition: Edition, checkout: Path, bindings: Sequence[str], folder: Path) -> Iterator[str]:
+    """Run what is known to be wrong against the SDK, and say what passes there."""
+    suite, python = _suite(edition, checkout, folder)
+    known = [wrong for wrong in known_wrong() if wrong.edition == edition.version and wrong.reference]
+    if not known:
+        print(f"== A2A {edition.version}: nothing is shown by the SDK")
+        return
+    with reference(_environment("reference", SDK, "".join(SDK)), folder) as (url, token):
+        for wrong in known:
+            for binding in wrong.bindings or bindings:
+                if binding in bindings:
+                    command = [python, "-m", "pytest", "-q", "--tb=line", *edition.one(url, binding, wrong.files())]
+                    verdict = _start(command, suite, {"TCK_TOKEN": token, "TCK_SERVICE": url})
+                    yield from _passed(wrong, binding, verdict)
+
+
+def _passed(wrong: Wrong, binding: str, verdict: Verdict | None) -> Iterable[str]:
+    """Say if the SDK's server does what it should not be able to do."""
+    if verdict is None or not any(wrong.names(test) for test in verdict.failed):
+        return [f"{wrong.check}, {binding}: the server of the SDK does not fail it: {verdict}"]
+    print(f"== {wrong.check}, {binding}: the server of the SDK fails it, too", flush=True)
+    return []
+
+
+def _suite(edition: Edition, checkout: Path, folder: Path) -> tuple[Path, Path]:
+    """Give a copy of the suite, and a Python that has what it needs."""
+    suite, needs = folder / "suite", checkout / "pyproject.toml"
+    shutil.copytree(checkout, suite, ignore=shutil.ignore_patterns(".git", ".venv", "reports"))
+    return suite, _environment(edition.version, ("-r", needs), needs.read_text(encoding="utf-8"))
+
+
+def _environment(name: str, packages: Iterable[str | Path], needs: str) -> Path:
+    """Give a Python that has the packages; it is made again when `needs` changes."""
+    uv, venv = os.environ["UV"], Path(os.environ["TCK_CACHE"]) / name
     python, done = venv / "bin" / "python", venv / "done"
-    needs = (checkout / "pyproject.toml").read_text(encoding="utf-8")
     if not done.exists() or done.read_text(encoding="utf-8") != needs:
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, venv], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", python, "-r", checkout / "pyproject.toml"]
-        subprocess.run(install, check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
         done.write_text(needs, encoding="utf-8")
     return python
 
 
-def _start(run: Run, python: Path, suite: Path, environment: Mapping[str, str], report: Path) -> None:
-    """Start the suite's own runner, with the plugin that knows the token."""
+def _start(command: Sequence[str | Path], suite: Path, environment: Mapping[str, str]) -> Verdict | None:
+    """Run tests of the suite, with the plugin that knows the token; None if they left no report."""
+    report = suite / "reports" / "junitreport.xml"
     paths = os.pathsep.join([str(suite), str(HERE)])
     options = f"-p tck_token -p no:cacheprovider --junitxml={report}"
     subprocess.run(
-        [python, "run_tck.py", *run.arguments],
+        command,
         cwd=suite,
         env=os.environ | environment | {"PYTHONPATH": paths, "PYTEST_ADDOPTS": options},
         timeout=SUITE_SECONDS,
         check=False,
     )
-
-
-@contextmanager
-def _service(edition: Edition, bindings: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
-    """Serve on loopback as the edition needs it; gives address and token."""
-    port, token = _free_port(), secrets.token_urlsafe(16)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
-    settings = {
-        "A2A_RUNTIME": "scripted",
-        "A2A_HOST": "127.0.0.1",
-        "A2A_PORT": str(port),
-        "A2A_BEARER_TOKEN": token,
-        "A2A_TASK_STORE_BACKEND": "memory",
-        # The suite's receiver of notifications is on this machine.
-        "A2A_PUSH_ALLOWED_HOSTS": "localhost,127.0.0.1",
-        **({"A2A_GRPC_PORT": str(_free_port())} if "GRPC" in bindings else {}),
-        **edition.settings,
-    }
-    command = [sys.executable, "-m", "opencode_a2a_server.app.cli", "serve"]
-    with (folder / "service.log").open("wb") as log:
-        process = subprocess.Popen(command, env=clean | settings, cwd=folder, stdout=log, stderr=log)
-    try:
-        _await(process, f"http://127.0.0.1:{port}", folder / "service.log")
-        yield f"http://127.0.0.1:{port}", token
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/.well-known/agent-card.json", timeout=5):
-                return
-        except urllib.error.URLError:
-            time.sleep(0.1)
-    raise SystemExit(f"the service does not answer; it said:\n{log.read_text(errors='replace')}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    if not report.exists():
+        return None
+    verdict = Verdict.read([report])
+    report.unlink()
+    return verdict
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class Wrong:
     """Over which it is wrong; empty for all."""
     served: str = ""
     """A binding that must be served for it to be wrong."""
+    reference: bool = False
+    """Whether the SDK's own server fails it, too."""
 
     def counts(self, edition: str, over: Sequence[str], served: Sequence[str]) -> bool:
         """Whether it is wrong in a run of an edition over some bindings."""
@@ -35,6 +37,10 @@ class Wrong:
             and (not self.bindings or not set(over).isdisjoint(self.bindings))
             and (not self.served or self.served in served)
         )
+
+    def files(self) -> Sequence[str]:
+        """Give the tests as pytest takes them: a file, and what is in it."""
+        return [_node(pattern) for pattern in self.tests]
 
     def names(self, test: str) -> bool:
         """Whether a test is one of these."""
@@ -77,6 +83,13 @@ class Verdict:
 def known_wrong(path: Path = KNOWN) -> tuple[Wrong, ...]:
     """Read the list."""
     return tuple(Wrong(**wrong) for wrong in tomllib.loads(path.read_text(encoding="utf-8"))["wrong"])
+
+
+def _node(pattern: str) -> str:
+    """Say where a test is; modules begin with `test_`, and what is in them does, too, or is a class."""
+    parts = pattern.split(".")
+    module = next(place for place, part in enumerate(parts) if part.startswith("test_"))
+    return "::".join(["/".join(["tests", *parts[: module + 1]]) + ".py", *parts[module + 1 :]])
 
 
 def _outcome(case: ET.Element) -> str:

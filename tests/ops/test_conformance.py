@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from opencode_a2a_server.adapters.outbound.scripted import CONFORMANCE
@@ -61,6 +63,34 @@ def test_every_known_wrong_check_says_why_and_where() -> None:
         assert wrong.reason.endswith(".")
         assert wrong.tests
         assert set(wrong.bindings) <= set(editions[wrong.edition].bindings)
+
+
+def test_what_the_sdk_shows_is_run_as_the_suite_names_it() -> None:
+    wrong = Wrong("0.3", "X-2", ("optional.a.test_b.TestC.test_d", "mandatory.test_e.test_f"), "the suite errs")
+
+    assert wrong.files() == ["tests/optional/a/test_b.py::TestC::test_d", "tests/mandatory/test_e.py::test_f"]
+    assert EDITIONS[1].one("http://127.0.0.1:1", "HTTP+JSON", wrong.files())[-2:] == ("--transports", "rest")
+
+
+def test_every_wrong_check_of_0_3_fails_against_the_sdk_too() -> None:
+    assert [wrong.reference for wrong in known_wrong() if wrong.edition == "0.3"] == [True] * 4
+
+
+@pytest.mark.anyio
+async def test_what_the_suite_of_0_3_wants_for_a_url_of_grpc_cannot_be_called() -> None:
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    said = {}
+    for target in (f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"):
+        async with grpc.aio.insecure_channel(target) as channel:
+            call: Any = channel.unary_unary("/a2a.v1.A2AService/GetAgentCard")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call(b"", timeout=10)
+        said[target.partition(":")[0]] = refused.value.code()
+    await server.stop(None)
+
+    assert said == {"127.0.0.1": grpc.StatusCode.UNIMPLEMENTED, "http": grpc.StatusCode.UNAVAILABLE}
 
 
 @pytest.mark.parametrize("edition", EDITIONS, ids=lambda edition: edition.version)
