@@ -134,7 +134,28 @@ async def test_logs_have_no_credentials_and_nothing_that_was_said(
     assert TOKEN not in ours
 
 
-@clause("7.6.1a", "7.6.1b", "7.6.1c")
+@clause("11.5c")
+async def test_what_is_asked_by_get_and_delete_is_flat_and_has_no_body(service: Service) -> None:
+    async with service.http() as http:
+        document = (await http.get("/openapi.json")).json()
+    asked = {
+        f"{verb} {path}": operation
+        for path, item in document["paths"].items()
+        for verb, operation in item.items()
+        if verb in ("get", "delete")
+    }
+
+    assert any(name.startswith("delete") for name in asked)
+    assert [name for name, operation in asked.items() if "requestBody" in operation] == []
+    assert [
+        (name, parameter["name"])
+        for name, operation in asked.items()
+        for parameter in operation.get("parameters", ())
+        if {"object", "array"} & {parameter["schema"].get("type")}
+    ] == []
+
+
+@clause("7.6.1a", "7.6.1b", "7.6.1c", "7.6.1d")
 async def test_authorization_is_asked_for_by_a_task_that_explains_it(agent: Client) -> None:
     task = await agent.send("[[need auth Sign in at example.com]]")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from a2a import types as a2a
 from google.protobuf.json_format import ParseDict
 
-from tests.conformance.agents import BINDINGS, Client, Service
+from tests.conformance.agents import BINDINGS, JSONRPC, Client, Service, sending, serving
 from tests.conformance.clauses import clause
 
 pytestmark = pytest.mark.anyio
@@ -18,6 +21,58 @@ async def test_anybody_gets_a_card_that_declares_all_bindings(service: Service) 
 
     declared = {(one.protocol_binding, one.protocol_version) for one in card.supported_interfaces}
     assert declared >= {(binding, "1.0") for binding in BINDINGS}
+
+
+@clause("3.2.6", "5.4b", "5.8", "12")
+async def test_no_binding_is_declared_but_those_of_the_specification() -> None:
+    async with serving(A2A_GRPC_PORT="50051") as service:
+        card = await service.card()
+
+    assert {one["protocolBinding"] for one in card["supportedInterfaces"]} == {"JSONRPC", "HTTP+JSON", "GRPC"}
+    assert {one["transport"] for one in card["additionalInterfaces"]} <= {"JSONRPC", "HTTP+JSON", "GRPC"}
+
+
+@clause("3.3.4b")
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_streaming_is_declared_and_served_whatever_is_set(binding: str) -> None:
+    async with serving(A2A_STREAMING="false") as service:
+        card = await service.card()
+        agent = Client(service, binding)
+        streamed = await agent.stream("SendStreamingMessage", sending("[[ask input What else?]]"))
+        task_id = streamed[0]["task"]["id"]
+        followed = await agent.begin("SubscribeToTask", {"id": task_id})
+        await agent.call("CancelTask", {"id": task_id})
+        events = await agent.end(followed)
+
+    assert card["capabilities"]["streaming"] is True
+    assert events[0]["task"]["id"] == task_id
+    assert events[-1]["statusUpdate"]["status"]["state"] == "TASK_STATE_CANCELED"
+
+
+@clause("4.6.3a")
+async def test_the_uri_of_every_extension_has_a_version_to_be_changed(service: Service) -> None:
+    extended = (await Client(service, JSONRPC).call("GetExtendedAgentCard")).result
+    uris = [one["uri"] for one in extended["capabilities"]["extensions"]]
+
+    assert uris
+    assert [uri for uri in uris if not re.search(r"[/:]v[0-9]+$", uri)] == []
+
+
+@clause("0.3 5.4")
+async def test_the_public_card_tells_nothing_that_is_not_for_everybody(tmp_path: Path) -> None:
+    secrets = {
+        "A2A_BEARER_TOKEN": "t0ken-of-the-service-itself",
+        "A2A_PUSH_SECRET": "secret-of-notifications",
+        "OPENCODE_DIRECTORY": str(tmp_path),
+        "OPENCODE_PROVIDER_ID": "some-provider",
+        "OPENCODE_MODEL_ID": "some-model",
+        "OPENCODE_SERVER_PASSWORD": "password-of-opencode",
+        "OPENCODE_BASE_URL": "http://opencode.internal:4096",
+    }
+    async with serving(**secrets) as service, service.http(authorization="") as http:
+        public = [(await http.get(f"/.well-known/{name}.json")).text for name in ("agent-card", "agent")]
+
+    assert [secret for secret in secrets.values() for card in public if secret in card] == []
 
 
 @clause("8.3")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opencode_a2a_server.adapters.outbound.access.hashes import TokenHash
 from tests.conformance.agents import BINDINGS, JSONRPC, Client, Service, sending, serving, text_of
 from tests.conformance.clauses import clause
 
@@ -121,6 +123,27 @@ async def test_without_notifications_all_of_their_operations_are_refused(binding
 
     assert {answer.reason for answer in answers} == {"PUSH_NOTIFICATION_NOT_SUPPORTED"}
     assert not card["capabilities"].get("pushNotifications")
+
+
+@clause("3.3.2c")
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_who_may_only_read_is_told_that_it_may_not_write(binding: str, tmp_path: Path) -> None:
+    registry = tmp_path / "credentials.toml"
+    registry.write_text(
+        '[[principal]]\nname = "reader"\n[[principal.credential]]\n'
+        f'token = "{TokenHash.of(b"token-of-a-reader")}"\nscopes = ["read"]\n'
+    )
+    async with serving(A2A_CREDENTIALS_FILE=str(registry)) as service:
+        agent, reader = Client(service, binding), "Bearer token-of-a-reader"
+        read = await agent.call("ListTasks", authorization=reader)
+        refused = [
+            await agent.call("SendMessage", sending("[[say hello]]"), authorization=reader),
+            await agent.call("CancelTask", {"id": "any"}, authorization=reader),
+        ]
+
+    assert "error" not in read.body
+    assert [answer.reason for answer in refused] == ["AUTHORIZATION_FORBIDDEN"] * 2
+    assert [answer.http.status_code for answer in refused] == [200 if binding == JSONRPC else 403] * 2
 
 
 @clause("3.3.4d", "4.6.3b", "4.6.3c")

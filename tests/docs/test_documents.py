@@ -21,6 +21,7 @@ import yaml
 
 from opencode_a2a_server.adapters.outbound.policy import parse_policy
 from opencode_a2a_server.adapters.outbound.push.webhook import signature
+from tests.conformance.clauses import clause
 from tests.e2e.service import BINARY, RunningService, free_port
 from tests.e2e.until import until
 
@@ -256,6 +257,7 @@ def answer_of(service: RunningService, text: str) -> str:
     return httpx.post(f"{service.url}/message:send", headers=service.headers, json=body, trust_env=False).text
 
 
+@clause("13.2b")
 @pytest.mark.e2e
 def test_the_receiver_of_how_to_push_takes_what_the_service_sends_and_nothing_else(tmp_path: Path) -> None:
     receiver, _ = blocks("how-to/push.md", "python")

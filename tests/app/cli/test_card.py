@@ -17,6 +17,7 @@ from jwt.algorithms import OKPAlgorithm
 from opencode_a2a_server.adapters.inbound.a2a.card.signing import CardKey, CardSigner
 from opencode_a2a_server.app.cli import main
 from tests.app.cli.agents import FakeAgent, card, running
+from tests.conformance.clauses import clause
 
 CARD = "/.well-known/agent-card.json"
 KEYS = "/.well-known/jwks.json"
@@ -51,12 +52,14 @@ def test_a_card_is_shown(agent: FakeAgent) -> None:
     assert json.loads(run("get", agent.url, "-o", "json").output)["name"] == "Fake"
 
 
+@clause("8.4.3")
 def test_a_right_signature_is_found_right(agent: FakeAgent) -> None:
     done = run("verify", agent.url)
 
     assert (done.exit_code, done.output) == (0, "right  EdDSA   key-1  signed this card\n")
 
 
+@clause("8.4.3")
 def test_a_card_that_was_changed_is_found_wrong(agent: FakeAgent) -> None:
     agent.pages[CARD]["name"] = "Another"
 
@@ -74,6 +77,7 @@ def test_a_card_without_signatures_is_not_verified(agent: FakeAgent) -> None:
     assert (done.exit_code, done.output) == (1, "the card is not signed\n")
 
 
+@clause("8.4.3")
 def test_keys_of_a_stranger_are_not_trusted(agent: FakeAgent) -> None:
     with running(FakeAgent()) as stranger:
         agent.pages[CARD], stranger.pages[KEYS] = signed(card(agent.url), stranger.url + KEYS)
@@ -100,6 +104,7 @@ def test_keys_may_be_in_a_file_and_must_be_the_right_ones(agent: FakeAgent, tmp_
     assert codes == [0, 1, 2, 2]
 
 
+@clause("8.4.3")
 def test_keys_that_are_gone_are_told(agent: FakeAgent) -> None:
     del agent.pages[KEYS]
 

@@ -14,6 +14,7 @@ from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE, served
 from opencode_a2a_server.adapters.inbound.a2a.methods.uris import PROVIDER_DISCOVERY, SESSION_QUERY
 from tests.adapters.inbound.a2a.methods.served import every_service
 from tests.adapters.inbound.a2a.stage import HEADERS, Stage
+from tests.conformance.clauses import clause
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +34,7 @@ OFFERED = {extension.uri: extension.told() for extension in offered(extensions()
 OTHER_NAMES = [uri for own, uris in ALIASES.items() for uri in uris if own in OFFERED]
 
 
+@clause("4.6.3a")
 @pytest.mark.parametrize(("uri", "names"), OLD.items())
 def test_what_0_2_published_is_published_still(uri: str, names: tuple[str, ...]) -> None:
     params = OFFERED[uri]["params"]
