@@ -312,6 +312,7 @@ class A2A(Target):
             msgspec.json.encode(call),
             f"Authorization: Bearer {self._token}",
             "A2A-Version: 1.0",
+            "A2A-Extensions: urn:a2a:stream-hints/v1",
             "Content-Type: application/json",
             f"Accept: {accept}",
         )

@@ -72,7 +72,11 @@ class RunningService:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.token}", "a2a-version": "1.0"}
+        return {
+            "authorization": f"Bearer {self.token}",
+            "a2a-version": "1.0",
+            "a2a-extensions": "urn:a2a:stream-hints/v1",
+        }
 
     @property
     def environment(self) -> dict[str, str]:

@@ -73,7 +73,7 @@ def binding(request: pytest.FixtureRequest) -> str:
 async def client_of(
     service: RunningService, binding: str = "JSONRPC", *, streaming: bool = True
 ) -> AsyncIterator[Client]:
-    headers = {"authorization": f"Bearer {service.token}"}
+    headers = {name: service.headers[name] for name in ("authorization", "a2a-extensions")}
     async with httpx.AsyncClient(headers=headers, timeout=60, trust_env=False) as http:
         config = ClientConfig(httpx_client=http, supported_protocol_bindings=[binding], streaming=streaming)
         config.use_client_preference = True

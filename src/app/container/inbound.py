@@ -68,7 +68,7 @@ class Container(Observed):
         ),
         required=Given.settings.provided.card.required,
         security=providers.Callable(security_of, Given.settings),
-        unasked=Given.settings.provided.card.unasked,
+        unasked=Given.settings.provided.card.shared_metadata.value,
         extended=Given.settings.provided.card.extended,
         push=Given.settings.provided.push.enabled,
         grpc_address=Given.settings.provided.grpc_public_address,

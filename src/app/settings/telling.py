@@ -12,6 +12,7 @@ from .values import Secret, at_least_one, http_url, listed, not_negative, positi
 class SharedMetadata(Enum):
     """Who is told `metadata.shared`."""
 
+    AUTO = "auto"
     ALWAYS = "always"
     NEGOTIATED = "negotiated"
 
@@ -38,15 +39,11 @@ class CardSettings:
 
     shared_metadata: SharedMetadata = setting(
         "A2A_SHARED_METADATA",
-        "Who is told `metadata.shared` in answers and streams: `always` everybody, as 0.2 did, or `negotiated`: clients "
-        "that name `urn:a2a:stream-hints/v1` in `A2A-Extensions`.",
-        SharedMetadata.ALWAYS,
+        "Who is told `metadata.shared` in answers and streams. `auto`: clients of 0.3 all of it, as 0.2 did; those of 1.0 "
+        "the usage and what describes blocks of output only if they name `urn:a2a:stream-hints/v1` in `A2A-Extensions`. "
+        "`always`: everybody all of it. `negotiated`: all of it who names the extension, others nothing.",
+        SharedMetadata.AUTO,
     )
-
-    @property
-    def unasked(self) -> bool:
-        """Whether clients are told metadata that they did not ask for."""
-        return self.shared_metadata is SharedMetadata.ALWAYS
 
     @property
     def required(self) -> tuple[str, ...]:

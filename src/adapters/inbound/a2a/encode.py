@@ -40,7 +40,7 @@ from opencode_a2a_server.domain.updates import (
 
 from . import shared
 from .codec import ARTIFACT_EXTENSIONS, artifact_out, message_out, status_out, task_out
-from .shared import Told
+from .shared import Telling, Told
 
 VERSION: Final = "1.0"
 
@@ -96,8 +96,8 @@ class Shape:
     message: Callable[[Told], Told] = _same
     words: Words = Words.V1_0
     """Those in which the same client is notified."""
-    bare: bool = False
-    """Whether our metadata is left out."""
+    telling: Telling = Telling.ALL
+    """How much of our metadata is in it."""
 
 
 V1_0: Final = Shape(VERSION)
@@ -170,7 +170,7 @@ class Encoder:
         return made
 
     def _text(self, update: TextAppended, seq: Seq) -> bytes:
-        if self.shape.bare:  # nothing around the text is worth a mould
+        if self.shape.telling is Telling.NOTHING:  # nothing around the text is worth a mould
             return self._bare_text(update)
         before, between, after = self._moulds.get(update.artifact) or self._mould(update.artifact)
         number = b"%d" % seq

@@ -16,7 +16,7 @@ from opencode_a2a_server.domain.message import Message
 from opencode_a2a_server.domain.push import PushConfig
 
 from . import encode
-from .bare import bare
+from .bare import telling
 from .card.negotiation import Negotiation
 from .card.served import Card, Cards, Form
 from .errors import PushNotificationNotSupported
@@ -85,8 +85,8 @@ class Operations:
         return Push(self.services.push)
 
     def _shape(self, call: Call) -> encode.Shape:
-        """Give the shape of what the caller is told: without our metadata if that has to be asked for and was not."""
-        return call.shape if self.negotiation.hints(call.extensions) else bare(call.shape)
+        """Give the shape of what the caller is told: without what of our metadata has to be asked for and was not."""
+        return telling(call.shape, self.negotiation.telling(call.extensions, call.shape.words))
 
     def _asked_with(self, call: Call, request: SendRequest) -> PushConfig | None:
         """

@@ -6,6 +6,7 @@ The names are a contract with clients of opencode-a2a-server 0.2 and hold for ev
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final, assert_never
 
 from opencode_a2a_server.domain.events import Failure
@@ -19,6 +20,16 @@ from opencode_a2a_server.domain.usage import Usage
 
 Told = dict[str, Any]
 """A JSON object on its way out."""
+
+
+class Telling(Enum):
+    """How much of it a client is told."""
+
+    ALL = "all"
+    UNHINTED = "unhinted"
+    """All but what the extension of stream hints is about: what describes blocks of output, usage, progress."""
+    NOTHING = "nothing"
+
 
 STREAM_SOURCE: Final = "stream"
 STATUS_SOURCE: Final = "status"

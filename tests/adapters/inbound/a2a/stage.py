@@ -59,6 +59,7 @@ CARD = CardInfo(
     public_url="https://agent.example",
     documentation_url="https://agent.example/docs",
     modified=1_700_000_000.0,
+    unasked="always",  # so that tests see all there is; test_bare.py has what is left out
 )
 
 

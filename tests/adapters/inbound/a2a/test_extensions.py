@@ -22,8 +22,10 @@ from opencode_a2a_server.adapters.inbound.a2a.card.skills import Skill
 from opencode_a2a_server.adapters.inbound.a2a.encode import V1_0, Encoder, Shape, task_result
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtensionSupportRequired
 from opencode_a2a_server.adapters.inbound.a2a.methods.table import TABLE
+from opencode_a2a_server.adapters.inbound.a2a.shared import Telling
 from opencode_a2a_server.adapters.inbound.a2a.v03.shape import JSON, PROTO
 from opencode_a2a_server.domain.message import TextPart
+from opencode_a2a_server.domain.push import Words
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import InterruptRaised, StatusChanged, Update
 from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage, message_json
@@ -165,9 +167,10 @@ async def test_another_name_of_a_required_extension_will_do(demanding: Stage) ->
 
 def test_metadata_is_told_to_who_names_the_extension_in_any_way() -> None:
     other = evolve(SHELL, uri="urn:test:hints", same_as=STREAM_HINTS)
-    negotiation = Negotiation.of([*extensions(), other], unasked=False)
+    negotiation = Negotiation.of([*extensions(), other])
 
-    assert [negotiation.hints([uri]) for uri in (STREAM_HINTS, other.uri, INTERACTIVE_INTERRUPT)] == [True, True, False]
+    told = [negotiation.telling([uri], Words.V1_0) for uri in (STREAM_HINTS, other.uri, INTERACTIVE_INTERRUPT)]
+    assert told == [Telling.ALL, Telling.ALL, Telling.UNHINTED]
 
 
 @clause("4.6.3b")

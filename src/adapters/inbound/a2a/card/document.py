@@ -50,8 +50,8 @@ class CardInfo:
     """What is served beyond the protocol."""
     required: tuple[str, ...] = ()
     """Extensions, by their URIs, which a client must name with each request."""
-    unasked: bool = True
-    """Whether metadata of extensions is told to clients who did not name them, too."""
+    unasked: str = "auto"
+    """Whether metadata of extensions is told to clients who did not name them, too: a row of `UNASKED`."""
     security: Security = field(factory=Security)
     """How callers say who they are."""
     extended: bool = True

@@ -3,8 +3,8 @@ Extensions (A2A 1.0, 4.6): what is served beyond the protocol, and what the card
 
 `extensions` is the table; which JSON-RPC methods an extension has, the table of methods says, and one that is nothing
 without its methods is served, and told, if they are. What is in `params` both cards have; `more` is for the extended one,
-which may be as long as it needs to be. None is required unless the operator says so, and their metadata is told whether
-or not they were asked for, as 0.2 did.
+which may be as long as it needs to be. None is required unless the operator says so, and what clients are told of their
+metadata unasked is the operator's choice, too.
 """
 
 from __future__ import annotations

@@ -8,11 +8,20 @@ from typing import Final
 from attrs import field, frozen
 
 from opencode_a2a_server.adapters.inbound.a2a.errors import ExtensionSupportRequired
+from opencode_a2a_server.adapters.inbound.a2a.shared import Telling
+from opencode_a2a_server.domain.push import Words
 
 from .extension import Extension
 from .extensions import STREAM_HINTS
 
 _NO_NAMES: Final[Mapping[str, str]] = {}
+
+UNASKED: Final[Mapping[str, Mapping[Words, Telling]]] = {
+    "always": {Words.V1_0: Telling.ALL, Words.V0_3: Telling.ALL},
+    "auto": {Words.V1_0: Telling.UNHINTED, Words.V0_3: Telling.ALL},
+    "negotiated": {Words.V1_0: Telling.NOTHING, Words.V0_3: Telling.NOTHING},
+}
+"""How much of our metadata is told to clients of each version who did not activate the extension it is of."""
 
 
 @frozen
@@ -21,8 +30,8 @@ class Negotiation:
 
     served: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
-    unasked: bool = True
-    """Whether metadata of extensions is told to callers who did not activate them, too."""
+    unasked: Mapping[Words, Telling] = field(factory=lambda: UNASKED["auto"])
+    """How much of the metadata of extensions a caller of each version is told who did not activate them."""
     names: Mapping[str, str] = _NO_NAMES
     """Which extension is meant by each other name."""
     _places: Mapping[str, int] = field(init=False, repr=False)
@@ -32,9 +41,14 @@ class Negotiation:
         return {uri: place for place, uri in enumerate(self.served)}
 
     @classmethod
-    def of(cls, table: Iterable[Extension], required: Iterable[str] = (), *, unasked: bool = True) -> Negotiation:
+    def of(cls, table: Iterable[Extension], required: Iterable[str] = (), *, unasked: str = "auto") -> Negotiation:
         """
         Negotiate about the extensions of a table.
+
+        Args:
+            table: The extensions that are served.
+            required: Those that must be activated.
+            unasked: Which row of `UNASKED` counts.
 
         Raises:
             ValueError: One is required that is not in it.
@@ -42,7 +56,7 @@ class Negotiation:
         """
         known = tuple(table)
         names = {extension.uri: extension.same_as for extension in known if extension.same_as}
-        made = cls(tuple(extension.uri for extension in known), tuple(required), unasked, names)
+        made = cls(tuple(extension.uri for extension in known), tuple(required), UNASKED[unasked], names)
         for uri in made.required:
             if uri not in made.served:
                 raise ValueError(f"extension {uri} is required and not served; served: {', '.join(made.served)}")
@@ -52,9 +66,9 @@ class Negotiation:
         """Give those which are activated by being asked for; unknown ones are ignored."""
         return tuple(sorted({uri for uri in asked if uri in self._places}, key=self._places.__getitem__))
 
-    def hints(self, activated: Collection[str]) -> bool:
-        """Whether a caller who activated these is told our metadata."""
-        return self.unasked or STREAM_HINTS in self._meant(activated)
+    def telling(self, activated: Collection[str], words: Words) -> Telling:
+        """Say how much of our metadata a caller who activated these is told."""
+        return Telling.ALL if STREAM_HINTS in self._meant(activated) else self.unasked[words]
 
     def check(self, activated: Collection[str]) -> None:
         """

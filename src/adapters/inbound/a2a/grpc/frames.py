@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from opencode_a2a_server.adapters.inbound.a2a import shared
 from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder
+from opencode_a2a_server.adapters.inbound.a2a.shared import Telling
 from opencode_a2a_server.domain.ids import ArtifactId, Seq
 from opencode_a2a_server.domain.updates import ArtifactTold, Entry, TextAppended
 
@@ -58,7 +59,7 @@ class Frames:
         return read(told, self.response()).SerializeToString() if told else b""
 
     def _text(self, update: TextAppended, entry: Entry) -> bytes:
-        if self.encoder.shape.bare:
+        if self.encoder.shape.telling is Telling.NOTHING:
             return self._read(entry)
         mould = self._moulds.get(update.artifact)
         if mould is None:
