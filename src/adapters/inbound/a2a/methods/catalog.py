@@ -10,7 +10,7 @@ from opencode_a2a_server.app.ports.catalog import Offer
 from opencode_a2a_server.app.usecases.look_around import LookAround
 
 from .read import Placed, Words
-from .row import Answer, ExtensionMethod, MethodServices, row
+from .row import Answer, ExtensionMethod, Rows
 from .told import plain
 from .uris import PROVIDER_DISCOVERY
 
@@ -49,63 +49,51 @@ def _defaults(offer: Offer) -> Told:
     return {"default_by_provider": dict(offer.default_by_provider), "connected": list(offer.connected)}
 
 
-def _part(services: MethodServices) -> LookAround | None:
-    return services.around
-
-
 _OFFER: Final = ("items", "default_by_provider", "connected")
 
+_ROWS: Final[Rows[LookAround]] = Rows(PROVIDER_DISCOVERY, lambda services: services.around)
+
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "opencode.providers.list",
         "list_providers",
-        extension=PROVIDER_DISCOVERY,
         summary="Who serves models, with how many and which by default.",
         params=Placed,
         answer=Answer(_OFFER, "ProviderSummary"),
-        part=_part,
         call=_providers,
         since="0.2",
     ),
-    row(
+    _ROWS.of(
         "opencode.models.list",
         "list_models",
-        extension=PROVIDER_DISCOVERY,
         summary="Models, of one provider or of all, with what they can do, their variants and prices.",
         params=ListModels,
         answer=Answer(_OFFER, "ModelSummary"),
-        part=_part,
         call=_models,
         since="0.2",
     ),
-    row(
+    _ROWS.of(
         "opencode.agents.list",
         "list_agents",
-        extension=PROVIDER_DISCOVERY,
         summary="OpenCode's agents: those a prompt may name, and those that work for others.",
         params=Placed,
         answer=Answer(("items",), "AgentSummary"),
-        part=_part,
         call=_agents,
     ),
-    row(
+    _ROWS.of(
         "opencode.commands.list",
         "list_commands",
-        extension=PROVIDER_DISCOVERY,
         summary="OpenCode's commands, with the places their arguments go to.",
         params=Placed,
         answer=Answer(("items",), "CommandSummary"),
-        part=_part,
         call=_commands,
     ),
-    row(
+    _ROWS.of(
         "opencode.mcp.status",
         "mcp_status",
-        extension=PROVIDER_DISCOVERY,
         summary="Servers of tools (MCP), and whether they are connected.",
         params=Placed,
         answer=Answer(("items",), "McpServerStatus"),
-        part=_part,
         call=_tool_servers,
     ),
 )

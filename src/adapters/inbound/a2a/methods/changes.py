@@ -13,7 +13,7 @@ from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.domain.ids import MessageId, SessionId
 
 from .read import Identifier, MessageIdentifier, OfSession, PartIdentifier, Placed
-from .row import Answer, ExtensionMethod, MethodServices, Risk, row
+from .row import Answer, ExtensionMethod, Risk, Rows
 from .told import session_summary
 from .uris import SESSION_QUERY
 
@@ -95,104 +95,86 @@ async def _unrevert(sessions: ChangeSessions, call: Call, asked: OfSession) -> T
     return {"item": session_summary(await sessions.unrevert(call.principal, asked.named))}
 
 
-def _part(services: MethodServices) -> ChangeSessions | None:
-    return services.changes
-
-
 _SUMMARY: Final = Answer(("item",), "SessionSummary")
 
+_ROWS: Final[Rows[ChangeSessions]] = Rows(SESSION_QUERY, lambda services: services.changes)
+
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "opencode.sessions.create",
         "create_session",
-        extension=SESSION_QUERY,
         summary="Open a session; it is yours.",
         params=CreateSession,
         answer=_SUMMARY,
-        part=_part,
         call=_create,
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.rename",
         "rename_session",
-        extension=SESSION_QUERY,
         summary="Give a session another title.",
         params=RenameSession,
         answer=_SUMMARY,
-        part=_part,
         call=_rename,
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.delete",
         "delete_session",
-        extension=SESSION_QUERY,
         summary="Delete a session, its messages and its sub-agents' sessions for good.",
         params=OfSession,
         answer=Answer(("ok", "session_id")),
-        part=_part,
         call=_delete,
         risk=Risk.DANGER,
         capability=Capability.SESSION_DELETE,
         setting="A2A_ENABLE_SESSION_DELETE",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.fork",
         "fork",
-        extension=SESSION_QUERY,
         summary="Copy a session, up to what is before a message; the copy is yours.",
         params=ForkSession,
         answer=_SUMMARY,
-        part=_part,
         call=_fork,
         since="1.4",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.share",
         "share",
-        extension=SESSION_QUERY,
         summary="Publish a session by OpenCode's sharing service; `share_url` opens it to anybody who has it.",
         params=OfSession,
         answer=_SUMMARY,
-        part=_part,
         call=_share,
         since="1.4",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.unshare",
         "unshare",
-        extension=SESSION_QUERY,
         summary="Take that back.",
         params=OfSession,
         answer=_SUMMARY,
-        part=_part,
         call=_unshare,
         since="1.4",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.revert",
         "revert",
-        extension=SESSION_QUERY,
         summary="Take a session back to before a message or a part of it, files included (OpenCode's snapshots must be on).",
         params=RevertSession,
         answer=_SUMMARY,
-        part=_part,
         call=_revert,
         since="1.4",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.unrevert",
         "unrevert",
-        extension=SESSION_QUERY,
         summary="Take that back.",
         params=OfSession,
         answer=_SUMMARY,
-        part=_part,
         call=_unrevert,
         since="1.4",
         risk=Risk.CHANGE,

@@ -11,7 +11,7 @@ from opencode_a2a_server.adapters.inbound.a2a.shared import Told
 from opencode_a2a_server.app.usecases.read_files import ReadFiles
 
 from .read import Placed, Words
-from .row import Answer, ExtensionMethod, MethodServices, row
+from .row import Answer, ExtensionMethod, Rows
 from .told import plain
 from .uris import FILES
 
@@ -80,79 +80,63 @@ async def _diff(files: ReadFiles, call: Call, asked: DiffFrom) -> Told:
     return {"items": plain(await files.diffs(call.principal, asked.place, asked.mode))}
 
 
-def _part(services: MethodServices) -> ReadFiles | None:
-    return services.files
-
+_ROWS: Final[Rows[ReadFiles]] = Rows(FILES, lambda services: services.files)
 
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "opencode.files.find",
         "find_files",
-        extension=FILES,
         summary="The paths that are most like a query.",
         params=FindFiles,
         answer=Answer(("items",), "string"),
-        part=_part,
         call=_find,
     ),
-    row(
+    _ROWS.of(
         "opencode.files.list",
         "list_files",
-        extension=FILES,
         summary="What is in a directory.",
         params=OfDirectory,
         answer=Answer(("items",), "FileEntry"),
-        part=_part,
         call=_list,
     ),
-    row(
+    _ROWS.of(
         "opencode.files.read",
         "read_file",
-        extension=FILES,
         summary="What is in a file: text, or Base64 where `encoding` says so; one that is not there is empty.",
         params=OfFile,
         answer=Answer(("item",), "FileContent"),
-        part=_part,
         call=_read,
     ),
-    row(
+    _ROWS.of(
         "opencode.files.status",
         "files_status",
-        extension=FILES,
         summary="The files that were changed and not committed.",
         params=Placed,
         answer=Answer(("items",), "FileStatus"),
-        part=_part,
         call=_status,
     ),
-    row(
+    _ROWS.of(
         "opencode.text.find",
         "find_text",
-        extension=FILES,
         summary="The lines that a regular expression fits (OpenCode needs ripgrep for it).",
         params=SearchText,
         answer=Answer(("items",), "TextMatch"),
-        part=_part,
         call=_search,
     ),
-    row(
+    _ROWS.of(
         "opencode.vcs.get",
         "get_vcs",
-        extension=FILES,
         summary="The branch the directory is on, and the default one.",
         params=Placed,
         answer=Answer(("item",), "VcsSummary"),
-        part=_part,
         call=_branch,
     ),
-    row(
+    _ROWS.of(
         "opencode.vcs.diff",
         "get_vcs_diff",
-        extension=FILES,
         summary="What differs from what was committed (`git`), or from the default branch (`branch`).",
         params=DiffFrom,
         answer=Answer(("items",), "FileDiff"),
-        part=_part,
         call=_diff,
     ),
 )

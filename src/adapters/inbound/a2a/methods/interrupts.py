@@ -19,7 +19,7 @@ from opencode_a2a_server.domain.interrupt import (
 )
 
 from .read import InvalidField, Params, Words
-from .row import Answer, ExtensionMethod, InterruptServices, MethodServices, Risk, row
+from .row import Answer, ExtensionMethod, InterruptServices, Risk, Rows
 
 _VERDICTS: Final = {verdict.value: verdict for verdict in Verdict}
 
@@ -98,69 +98,57 @@ def _item(asking: Asking) -> Told:
     }
 
 
-def _part(services: MethodServices) -> InterruptServices | None:
-    return services.interrupts
-
-
 _DONE: Final = Answer(("ok", "request_id"))
 _LISTED: Final = Answer(("items",), "Interrupt")
 
+_ROWS: Final[Rows[InterruptServices]] = Rows(INTERACTIVE_INTERRUPT, lambda services: services.interrupts)
+
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "a2a.interrupt.permission.reply",
         "reply_permission",
-        extension=INTERACTIVE_INTERRUPT,
         summary="Answers a permission: once, always or reject; with a message, the agent goes on after a rejection.",
         params=PermissionReply,
         answer=_DONE,
-        part=_part,
         call=_reply_permission,
         since="0.2",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "a2a.interrupt.question.reply",
         "reply_question",
-        extension=INTERACTIVE_INTERRUPT,
         summary="Answers a question: for each of its inquiries the labels chosen, or own words.",
         params=QuestionReply,
         answer=_DONE,
-        part=_part,
         call=_reply_question,
         since="0.2",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "a2a.interrupt.question.reject",
         "reject_question",
-        extension=INTERACTIVE_INTERRUPT,
         summary="Dismisses a question; the agent's turn ends.",
         params=OfInterrupt,
         answer=_DONE,
-        part=_part,
         call=_reject_question,
         since="0.2",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.permissions.list",
         "list_permissions",
-        extension=INTERACTIVE_INTERRUPT,
         summary="Permissions that wait for the caller's answer, of all of its tasks.",
         params=Params,
         answer=_LISTED,
-        part=_part,
         call=_list_permissions,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.questions.list",
         "list_questions",
-        extension=INTERACTIVE_INTERRUPT,
         summary="Questions that wait for the caller's answer, of all of its tasks.",
         params=Params,
         answer=_LISTED,
-        part=_part,
         call=_list_questions,
         since="1.4",
     ),

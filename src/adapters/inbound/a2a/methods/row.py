@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
@@ -93,22 +93,28 @@ class ExtensionMethod:
     """The variable that switches it on, if it is off by default."""
 
 
-def row(  # noqa: PLR0913 - the columns of the table, each by its name
-    name: str,
-    short: str,
-    *,
-    extension: str,
-    summary: str,
-    params: type[_P],
-    answer: Answer,
-    part: Callable[[MethodServices], _S | None],
-    call: Callable[[_S, Call, _P], Awaitable[Told]],
-    since: str = "1.0",
-    risk: Risk = Risk.READ,
-    capability: Capability | None = None,
-    setting: str = "",
-) -> ExtensionMethod:
-    """Make a row whose columns fit each other."""
-    return ExtensionMethod(
-        name, short, extension, summary, params, answer, since, risk, part, call, capability, setting
-    )
+@frozen
+class Rows(Generic[_S]):
+    """The rows of one extension that have the same part of the services behind them."""
+
+    extension: str
+    part: Callable[[MethodServices], _S | None]
+
+    def of(  # noqa: PLR0913 - the columns of the table, each by its name
+        self,
+        name: str,
+        short: str,
+        *,
+        summary: str,
+        params: type[_P],
+        answer: Answer,
+        call: Callable[[_S, Call, _P], Awaitable[Told]],
+        since: str = "1.0",
+        risk: Risk = Risk.READ,
+        capability: Capability | None = None,
+        setting: str = "",
+    ) -> ExtensionMethod:
+        """Make one whose columns fit each other."""
+        return ExtensionMethod(
+            name, short, self.extension, summary, params, answer, since, risk, self.part, call, capability, setting
+        )

@@ -13,7 +13,7 @@ from opencode_a2a_server.app.usecases.read_sessions import ReadSessions
 from opencode_a2a_server.domain.ids import MessageId
 
 from .read import Identifier, InvalidField, OfSession, Placed, Words
-from .row import Answer, ExtensionMethod, MethodServices, row
+from .row import Answer, ExtensionMethod, Rows
 from .told import history_message, plain, session_task
 from .uris import SESSION_QUERY
 
@@ -104,96 +104,78 @@ def _limit(limit: int | None, query: dict[str, Any] | None) -> int:
     return named
 
 
-def _part(services: MethodServices) -> ReadSessions | None:
-    return services.sessions
-
+_ROWS: Final[Rows[ReadSessions]] = Rows(SESSION_QUERY, lambda services: services.sessions)
 
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "opencode.sessions.list",
         "list_sessions",
-        extension=SESSION_QUERY,
         summary="Sessions, the last changed first, each as a completed task.",
         params=ListSessions,
         answer=Answer(("items",), "Task"),
-        part=_part,
         call=_list,
         since="0.2",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.messages.list",
         "get_session_messages",
-        extension=SESSION_QUERY,
         summary="The last messages of a session, oldest first, with all their parts; `next_cursor` leads to older ones.",
         params=ListMessages,
         answer=Answer(("items", "next_cursor"), "Message"),
-        part=_part,
         call=_messages,
         since="0.2",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.status",
         "status",
-        extension=SESSION_QUERY,
         summary="The sessions that do not rest, and what they are at.",
         params=Placed,
         answer=Answer(("items",), "SessionStatusSummary"),
-        part=_part,
         call=_status,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.get",
         "get_session",
-        extension=SESSION_QUERY,
         summary="One session.",
         params=OfSession,
         answer=Answer(("item",), "Task"),
-        part=_part,
         call=_get,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.children",
         "get_session_children",
-        extension=SESSION_QUERY,
         summary="The sessions of its sub-agents.",
         params=OfSession,
         answer=Answer(("items",), "Task"),
-        part=_part,
         call=_children,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.todo",
         "get_session_todo",
-        extension=SESSION_QUERY,
         summary="What the agent means to do: content, status, priority.",
         params=OfSession,
         answer=Answer(("items",), "Todo"),
-        part=_part,
         call=_todo,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.diff",
         "get_session_diff",
-        extension=SESSION_QUERY,
         summary="What a turn changed, a unified diff for each file; without `message_id` the last turn that changed any.",
         params=OfTurn,
         answer=Answer(("items",), "FileDiff"),
-        part=_part,
         call=_diff,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.messages.get",
         "get_session_message",
-        extension=SESSION_QUERY,
         summary="One message.",
         params=OfMessage,
         answer=Answer(("item",), "Message"),
-        part=_part,
         call=_message,
         since="1.4",
     ),

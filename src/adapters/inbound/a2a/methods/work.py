@@ -17,7 +17,7 @@ from opencode_a2a_server.domain.session import ModelChoice, PromptOptions
 
 from .orders import CommandRequest, Given, PromptRequest, ShellRequest
 from .read import Identifier, MissingField, ModelNamed, OfSession, Params, Words
-from .row import Answer, ExtensionMethod, MethodServices, Risk, row
+from .row import Answer, ExtensionMethod, Risk, Rows
 from .told import history_message
 from .uris import SESSION_QUERY
 
@@ -124,75 +124,63 @@ async def _structured(work: WorkInSession, call: Call, asked: AskStructured) -> 
     return {"item": history_message(spoken, call.shape), "structured": spoken.structured}
 
 
-def _part(services: MethodServices) -> WorkInSession | None:
-    return services.work
-
+_ROWS: Final[Rows[WorkInSession]] = Rows(SESSION_QUERY, lambda services: services.work)
 
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "opencode.sessions.prompt_async",
         "prompt_async",
-        extension=SESSION_QUERY,
         summary=(
             "Have a prompt taken; what comes of it is read later. With `request.format` of type json_schema it is worked "
             "on in a copy: `session_id` is the copy's, `forked_from` the session's own."
         ),
         params=PromptSession,
         answer=Answer(("ok", "session_id")),
-        part=_part,
         call=_prompt,
         since="0.2",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.command",
         "command",
-        extension=SESSION_QUERY,
         summary="Run a command of OpenCode's and wait for its end; gives the last message.",
         params=RunCommand,
         answer=Answer(("item",), "Message"),
-        part=_part,
         call=_command,
         since="0.2",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.shell",
         "shell",
-        extension=SESSION_QUERY,
         summary="Run a line in OpenCode's shell, with its rights and without asking anybody.",
         params=RunShell,
         answer=Answer(("item",), "Message"),
-        part=_part,
         call=_shell,
         since="0.2",
         risk=Risk.DANGER,
         capability=Capability.SESSION_SHELL,
         setting="A2A_ENABLE_SESSION_SHELL",
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.summarize",
         "summarize",
-        extension=SESSION_QUERY,
         summary="Have the history replaced by a summary; without a model by the session's own, or the default one.",
         params=SummarizeSession,
         answer=Answer(("ok", "session_id")),
-        part=_part,
         call=_summarize,
         since="1.4",
         risk=Risk.CHANGE,
     ),
-    row(
+    _ROWS.of(
         "opencode.sessions.structured",
         "structured",
-        extension=SESSION_QUERY,
         summary=(
             "Have a question answered by data of a JSON Schema, about a session or about nothing said before. It is asked "
             "in a copy that is deleted afterwards; the data is a data part of the message, and `structured`."
         ),
         params=AskStructured,
         answer=Answer(("item", "structured"), "Message"),
-        part=_part,
         call=_structured,
         risk=Risk.CHANGE,
     ),

@@ -13,7 +13,7 @@ from opencode_a2a_server.app.ports.workspaces import NewWorkspace, NewWorktree
 from opencode_a2a_server.app.usecases.tend_workspaces import TendWorkspaces
 
 from .read import Identifier, Params, Placed, Words
-from .row import Answer, ExtensionMethod, MethodServices, Risk, row
+from .row import Answer, ExtensionMethod, Risk, Rows
 from .told import plain
 from .uris import WORKSPACE_CONTROL
 
@@ -106,119 +106,99 @@ async def _reset_worktree(workspaces: TendWorkspaces, call: Call, asked: OfWorkt
     return {"ok": True}
 
 
-def _part(services: MethodServices) -> TendWorkspaces | None:
-    return services.workspaces
-
+_ROWS: Final[Rows[TendWorkspaces]] = Rows(WORKSPACE_CONTROL, lambda services: services.workspaces)
 
 ROWS: Final[tuple[ExtensionMethod, ...]] = (
-    row(
+    _ROWS.of(
         "opencode.projects.list",
         "list_projects",
-        extension=WORKSPACE_CONTROL,
         summary="The projects OpenCode knows.",
         params=Params,
         answer=Answer(("items",), "ProjectSummary"),
-        part=_part,
         call=_projects,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.projects.current",
         "get_current_project",
-        extension=WORKSPACE_CONTROL,
         summary="The project of the directory.",
         params=Placed,
         answer=Answer(("item",), "ProjectSummary"),
-        part=_part,
         call=_project,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.workspaces.list",
         "list_workspaces",
-        extension=WORKSPACE_CONTROL,
         summary="The project's workspaces (experimental in OpenCode).",
         params=Placed,
         answer=Answer(("items",), "WorkspaceSummary"),
-        part=_part,
         call=_list,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.workspaces.create",
         "create_workspace",
-        extension=WORKSPACE_CONTROL,
         summary="Make a workspace (experimental in OpenCode).",
         params=CreateWorkspace,
         answer=Answer(("item",), "WorkspaceSummary"),
-        part=_part,
         call=_create,
         since="1.4",
         risk=Risk.DANGER,
         capability=Capability.WORKSPACE_MUTATION,
         setting=_SETTING,
     ),
-    row(
+    _ROWS.of(
         "opencode.workspaces.remove",
         "remove_workspace",
-        extension=WORKSPACE_CONTROL,
         summary="Remove a workspace (experimental in OpenCode).",
         params=OfWorkspace,
         answer=Answer(("item",), "WorkspaceSummary"),
-        part=_part,
         call=_remove,
         since="1.4",
         risk=Risk.DANGER,
         capability=Capability.WORKSPACE_MUTATION,
         setting=_SETTING,
     ),
-    row(
+    _ROWS.of(
         "opencode.worktrees.list",
         "list_worktrees",
-        extension=WORKSPACE_CONTROL,
         summary="The directories of the project's worktrees (experimental in OpenCode).",
         params=Placed,
         answer=Answer(("items",), "string"),
-        part=_part,
         call=_worktrees,
         since="1.4",
     ),
-    row(
+    _ROWS.of(
         "opencode.worktrees.create",
         "create_worktree",
-        extension=WORKSPACE_CONTROL,
         summary="Make a worktree; `startCommand` is run in a shell there (experimental in OpenCode).",
         params=CreateWorktree,
         answer=Answer(("item",), "WorktreeSummary"),
-        part=_part,
         call=_create_worktree,
         since="1.4",
         risk=Risk.DANGER,
         capability=Capability.WORKSPACE_MUTATION,
         setting=_SETTING,
     ),
-    row(
+    _ROWS.of(
         "opencode.worktrees.remove",
         "remove_worktree",
-        extension=WORKSPACE_CONTROL,
         summary="Remove a worktree and its branch (experimental in OpenCode).",
         params=OfWorktree,
         answer=Answer(("ok",)),
-        part=_part,
         call=_remove_worktree,
         since="1.4",
         risk=Risk.DANGER,
         capability=Capability.WORKSPACE_MUTATION,
         setting=_SETTING,
     ),
-    row(
+    _ROWS.of(
         "opencode.worktrees.reset",
         "reset_worktree",
-        extension=WORKSPACE_CONTROL,
         summary="Put a worktree back to the project's main branch (experimental in OpenCode).",
         params=OfWorktree,
         answer=Answer(("ok",)),
-        part=_part,
         call=_reset_worktree,
         since="1.4",
         risk=Risk.DANGER,
