@@ -26,7 +26,7 @@ class Workspace:
     """A workspace."""
 
     id: str
-    type: str
+    type: str = ""
     name: str | None = None
     branch: str | None = None
     directory: str | None = None

@@ -89,17 +89,6 @@ class _Agent:
 
 
 @frozen
-class _Command:
-    name: str
-    description: str | None = None
-    agent: str | None = None
-    model: str | None = None
-    source: str | None = None
-    subtask: bool | None = None
-    hints: tuple[str, ...] = ()
-
-
-@frozen
 class _ToolServer:
     status: str
     error: str | None = None
@@ -154,10 +143,7 @@ class OpenCodeCatalog:
 
     async def commands(self, directory: Directory | None) -> Sequence[CommandOffered]:
         """See `Catalog.commands`. The templates stay where they are: they may be long, and are the runtime's."""
-        return [
-            CommandOffered(told.name, told.description, told.agent, told.model, told.source, told.subtask, told.hints)
-            for told in wire.read(await self._get("/command", directory), tuple[_Command, ...])
-        ]
+        return list(wire.read(await self._get("/command", directory), tuple[CommandOffered, ...]))
 
     async def tool_servers(self, directory: Directory | None) -> Sequence[ToolServer]:
         """See `Catalog.tool_servers`."""

@@ -1,4 +1,8 @@
-"""OpenCode's projects, workspaces and worktrees as the port `Workspaces`."""
+"""
+OpenCode's projects, workspaces and worktrees as the port `Workspaces`.
+
+The port's classes have OpenCode's shapes, so they are read as such.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +22,6 @@ _MAKING = 60.0
 
 
 @frozen
-class _Project:
-    id: str
-    worktree: str
-    name: str | None = None
-    vcs: str | None = None
-    sandboxes: tuple[str, ...] = ()
-
-
-@frozen
-class _Workspace:
-    id: str
-    type: str = ""
-    name: str | None = None
-    branch: str | None = None
-    directory: str | None = None
-    project_id: str | None = None
-
-
-@frozen
-class _Worktree:
-    directory: str
-    name: str | None = None
-    branch: str | None = None
-
-
-@frozen
 class OpenCodeWorkspaces:
     """Projects, workspaces and worktrees."""
 
@@ -51,17 +29,15 @@ class OpenCodeWorkspaces:
 
     async def projects(self) -> Sequence[Project]:
         """See `Workspaces.projects`."""
-        data = await self.client.call("GET", "/project")
-        return [_project(told) for told in wire.read(data, tuple[_Project, ...])]
+        return list(wire.read(await self.client.call("GET", "/project"), tuple[Project, ...]))
 
     async def project(self, directory: Directory | None) -> Project:
         """See `Workspaces.project`."""
-        return _project(wire.read(await self._call("GET", "/project/current", directory), _Project))
+        return wire.read(await self._call("GET", "/project/current", directory), Project)
 
     async def workspaces(self, directory: Directory | None) -> Sequence[Workspace]:
         """See `Workspaces.workspaces`."""
-        data = await self._call("GET", "/experimental/workspace", directory)
-        return [_workspace(told) for told in wire.read(data, tuple[_Workspace, ...])]
+        return list(wire.read(await self._call("GET", "/experimental/workspace", directory), tuple[Workspace, ...]))
 
     async def create_workspace(self, directory: Directory | None, wanted: NewWorkspace) -> Workspace:
         """See `Workspaces.create_workspace`."""
@@ -70,13 +46,13 @@ class OpenCodeWorkspaces:
         if wanted.id is not None:
             body["id"] = wanted.id
         data = await self._call("POST", "/experimental/workspace", directory, body)
-        return _workspace(wire.read(data, _Workspace))
+        return wire.read(data, Workspace)
 
     async def remove_workspace(self, directory: Directory | None, workspace: str) -> Workspace | None:
         """See `Workspaces.remove_workspace`."""
         data = await self._call("DELETE", f"/experimental/workspace/{safe(workspace)}", directory)
         told = wire.parse(data) if data else None
-        return None if told is None else _workspace(wire.structure(told, _Workspace))
+        return None if told is None else wire.structure(told, Workspace)
 
     async def worktrees(self, directory: Directory | None) -> Sequence[str]:
         """See `Workspaces.worktrees`."""
@@ -86,8 +62,7 @@ class OpenCodeWorkspaces:
         """See `Workspaces.create_worktree`."""
         body: dict[str, Json] = {"name": wanted.name, "startCommand": wanted.start_command}
         body = {name: value for name, value in body.items() if value is not None}
-        told = wire.read(await self._call("POST", "/experimental/worktree", directory, body), _Worktree)
-        return Worktree(told.directory, told.name, told.branch)
+        return wire.read(await self._call("POST", "/experimental/worktree", directory, body), Worktree)
 
     async def remove_worktree(self, directory: Directory | None, worktree: str) -> None:
         """See `Workspaces.remove_worktree`."""
@@ -102,11 +77,3 @@ class OpenCodeWorkspaces:
     ) -> bytes:
         patience = None if body is None else max(_MAKING, self.client.address.timeout)
         return await self.client.call(method, path, query=within(self.client, directory), body=body, read=patience)
-
-
-def _project(told: _Project) -> Project:
-    return Project(told.id, told.worktree, told.name, told.vcs, told.sandboxes)
-
-
-def _workspace(told: _Workspace) -> Workspace:
-    return Workspace(told.id, told.type, told.name, told.branch, told.directory, told.project_id)

@@ -60,7 +60,7 @@ from opencode_a2a_server.domain.updates import (
 )
 from opencode_a2a_server.domain.usage import Usage
 
-from .shapes import ById, Bytes, Choice, Each, Perhaps, Plain, record, tagged
+from .shapes import ById, Bytes, Choice, Each, Perhaps, Plain, Shape, record, tagged
 
 VERSION = 1
 
@@ -228,11 +228,7 @@ def load_task(body: bytes) -> Task:
         JournalUnavailable: The body was not written by this release or one before it.
 
     """
-    try:
-        _, content = _versioned(body)
-        task: Task = _TASK.load(content)
-    except _UNREADABLE as error:
-        raise JournalUnavailable(f"a task in the journal cannot be read: {error!r}") from error
+    task: Task = _load_whole(body, _TASK, "a task in the journal")
     return task
 
 
@@ -249,12 +245,16 @@ def load_errand(body: bytes) -> Errand:
         JournalUnavailable: The body was not written by this release or one before it.
 
     """
+    errand: Errand = _load_whole(body, _ERRAND, "what another replica wants")
+    return errand
+
+
+def _load_whole(body: bytes, shape: Shape, what: str) -> Any:
     try:
         _, content = _versioned(body)
-        errand: Errand = _ERRAND.load(content)
+        return shape.load(content)
     except _UNREADABLE as error:
-        raise JournalUnavailable(f"what another replica wants cannot be read: {error!r}") from error
-    return errand
+        raise JournalUnavailable(f"{what} cannot be read: {error!r}") from error
 
 
 def check_text(*texts: str) -> None:

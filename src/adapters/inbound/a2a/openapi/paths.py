@@ -7,6 +7,7 @@ A path is written as clients see it, with `:verb` where a task's route has one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from a2a import types as a2a
@@ -99,230 +100,187 @@ _OLD_CONFIG: Final = any_of(
     model(old.TaskPushNotificationConfig, V03),
 )
 
+_new: Final = partial(Operation, version="1.0")
+_new_push: Final = partial(_new, tag="push notifications", needs=PUSH)
+_old: Final = partial(Operation, version="0.3", media_type=JSON)
+_old_push: Final = partial(_old, tag="push notifications", needs=PUSH)
+_of_service: Final = partial(Operation, tag="service", media_type=JSON)
+
 DESCRIBED: Final[Mapping[tuple[str, str], Operation]] = {
-    ("POST", "/message:send"): Operation(
+    ("POST", "/message:send"): _new(
         "sendMessage",
         "Send a message; wait for its task unless told otherwise",
         told(a2a.SendMessageResponse),
-        "1.0",
         body=read(a2a.SendMessageRequest),
         refusals=_SEND,
     ),
-    ("POST", "/message:stream"): Operation(
+    ("POST", "/message:stream"): _new(
         "streamMessage",
         "Send a message and follow its task",
         told(a2a.StreamResponse),
-        "1.0",
         media_type=EVENTS,
         body=read(a2a.SendMessageRequest),
         refusals=_SEND,
     ),
-    ("GET", "/tasks"): Operation(
+    ("GET", "/tasks"): _new(
         "listTasks",
         "List tasks, the newest status first",
         told(a2a.ListTasksResponse),
-        "1.0",
         query=a2a.ListTasksRequest,
         refusals=(400,),
     ),
-    ("GET", "/tasks/{id}"): Operation(
-        "getTask", "Get a task", told(a2a.Task), "1.0", query=a2a.GetTaskRequest, refusals=_FIND
-    ),
-    ("POST", "/tasks/{id}:cancel"): Operation(
+    ("GET", "/tasks/{id}"): _new("getTask", "Get a task", told(a2a.Task), query=a2a.GetTaskRequest, refusals=_FIND),
+    ("POST", "/tasks/{id}:cancel"): _new(
         "cancelTask",
         "Cancel a task",
         told(a2a.Task),
-        "1.0",
         body=_anything,
         body_needed=False,
         refusals=_ALTER,
     ),
-    ("GET", "/tasks/{id}:subscribe"): Operation(
-        "followTask", "Follow a task", told(a2a.StreamResponse), "1.0", media_type=EVENTS, refusals=_FIND
+    ("GET", "/tasks/{id}:subscribe"): _new(
+        "followTask", "Follow a task", told(a2a.StreamResponse), media_type=EVENTS, refusals=_FIND
     ),
-    ("POST", "/tasks/{id}:subscribe"): Operation(
-        "followTaskByPost", "Follow a task", told(a2a.StreamResponse), "1.0", media_type=EVENTS, refusals=_FIND
+    ("POST", "/tasks/{id}:subscribe"): _new(
+        "followTaskByPost", "Follow a task", told(a2a.StreamResponse), media_type=EVENTS, refusals=_FIND
     ),
-    ("GET", _CONFIGS): Operation(
+    ("GET", _CONFIGS): _new_push(
         "listPushConfigs",
         "List the push notification configurations of a task",
         told(a2a.ListTaskPushNotificationConfigsResponse),
-        "1.0",
-        tag="push notifications",
         query=a2a.ListTaskPushNotificationConfigsRequest,
         refusals=_FIND,
-        needs=PUSH,
     ),
-    ("POST", _CONFIGS): Operation(
+    ("POST", _CONFIGS): _new_push(
         "createPushConfig",
         "Be notified of a task",
         told(a2a.TaskPushNotificationConfig),
-        "1.0",
-        tag="push notifications",
         body=read(a2a.TaskPushNotificationConfig),
         refusals=_ALTER,
-        needs=PUSH,
     ),
-    ("GET", f"{_CONFIGS}/{{config}}"): Operation(
+    ("GET", f"{_CONFIGS}/{{config}}"): _new_push(
         "getPushConfig",
         "See how one is notified of a task",
         told(a2a.TaskPushNotificationConfig),
-        "1.0",
-        tag="push notifications",
         refusals=_FIND,
-        needs=PUSH,
     ),
-    ("DELETE", f"{_CONFIGS}/{{config}}"): Operation(
+    ("DELETE", f"{_CONFIGS}/{{config}}"): _new_push(
         "deletePushConfig",
         "Be notified of a task no more",
         _nothing,
-        "1.0",
-        tag="push notifications",
         refusals=_FIND,
-        needs=PUSH,
     ),
-    ("POST", "/v1/message:send"): Operation(
+    ("POST", "/v1/message:send"): _old(
         "sendMessageV03",
         "Send a message; wait for its task unless told otherwise",
         told(proto.SendMessageResponse, PROTO),
-        "0.3",
-        media_type=JSON,
         body=_OLD_SEND,
         refusals=_SEND,
     ),
-    ("POST", "/v1/message:stream"): Operation(
+    ("POST", "/v1/message:stream"): _old(
         "streamMessageV03",
         "Send a message and follow its task",
         told(proto.StreamResponse, PROTO),
-        "0.3",
         media_type=EVENTS,
         body=_OLD_SEND,
         refusals=_SEND,
     ),
-    ("GET", "/v1/tasks/{id}"): Operation(
+    ("GET", "/v1/tasks/{id}"): _old(
         "getTaskV03",
         "Get a task",
         told(proto.Task, PROTO),
-        "0.3",
-        media_type=JSON,
         query=a2a.GetTaskRequest,
         refusals=_FIND,
     ),
-    ("POST", "/v1/tasks/{id}:cancel"): Operation(
+    ("POST", "/v1/tasks/{id}:cancel"): _old(
         "cancelTaskV03",
         "Cancel a task",
         told(proto.Task, PROTO),
-        "0.3",
-        media_type=JSON,
         body=_anything,
         body_needed=False,
         refusals=_ALTER,
     ),
-    ("GET", "/v1/tasks/{id}:subscribe"): Operation(
-        "followTaskV03", "Follow a task", told(proto.StreamResponse, PROTO), "0.3", media_type=EVENTS, refusals=_FIND
+    ("GET", "/v1/tasks/{id}:subscribe"): _old(
+        "followTaskV03", "Follow a task", told(proto.StreamResponse, PROTO), media_type=EVENTS, refusals=_FIND
     ),
-    ("POST", "/v1/tasks/{id}:subscribe"): Operation(
+    ("POST", "/v1/tasks/{id}:subscribe"): _old(
         "followTaskByPostV03",
         "Follow a task",
         told(proto.StreamResponse, PROTO),
-        "0.3",
         media_type=EVENTS,
         refusals=_FIND,
     ),
-    ("GET", f"/v1{_CONFIGS}"): Operation(
+    ("GET", f"/v1{_CONFIGS}"): _old_push(
         "listPushConfigsV03",
         "List the push notification configurations of a task",
         told(proto.ListTaskPushNotificationConfigResponse, PROTO),
-        "0.3",
-        tag="push notifications",
-        media_type=JSON,
         refusals=_FIND,
-        needs=PUSH,
     ),
-    ("POST", f"/v1{_CONFIGS}"): Operation(
+    ("POST", f"/v1{_CONFIGS}"): _old_push(
         "setPushConfigV03",
         "Be notified of a task",
         told(proto.TaskPushNotificationConfig, PROTO),
-        "0.3",
-        tag="push notifications",
-        media_type=JSON,
         body=_OLD_CONFIG,
         refusals=_ALTER,
-        needs=PUSH,
     ),
-    ("GET", f"/v1{_CONFIGS}/{{config}}"): Operation(
+    ("GET", f"/v1{_CONFIGS}/{{config}}"): _old_push(
         "getPushConfigV03",
         "See how one is notified of a task",
         told(proto.TaskPushNotificationConfig, PROTO),
-        "0.3",
-        tag="push notifications",
-        media_type=JSON,
         refusals=_FIND,
-        needs=PUSH,
     ),
-    ("DELETE", f"/v1{_CONFIGS}/{{config}}"): Operation(
+    ("DELETE", f"/v1{_CONFIGS}/{{config}}"): _old_push(
         "deletePushConfigV03",
         "Be notified of a task no more",
         _nothing,
-        "0.3",
-        tag="push notifications",
-        media_type=JSON,
         refusals=_FIND,
-        needs=PUSH,
     ),
-    ("GET", "/.well-known/agent-card.json"): Operation(
-        "getAgentCard", "The agent card", told(a2a.AgentCard), tag="service", media_type=JSON, public=True, tagged=True
+    ("GET", "/.well-known/agent-card.json"): _of_service(
+        "getAgentCard", "The agent card", told(a2a.AgentCard), public=True, tagged=True
     ),
-    ("GET", "/.well-known/agent.json"): Operation(
+    ("GET", "/.well-known/agent.json"): _of_service(
         "getAgentCardByOldName",
         "The agent card, where clients before 0.3 look for it",
         told(a2a.AgentCard),
-        tag="service",
-        media_type=JSON,
         public=True,
         tagged=True,
     ),
-    ("GET", "/extendedAgentCard"): Operation(
+    ("GET", "/extendedAgentCard"): _of_service(
         "getExtendedAgentCard",
         "The extended agent card",
         told(a2a.AgentCard),
         "1.0",
-        tag="service",
+        media_type=A2A,
         tagged=True,
         refusals=(400,),
         needs=EXTENDED_CARD,
     ),
-    ("GET", "/v1/card"): Operation(
+    ("GET", "/v1/card"): _of_service(
         "getExtendedAgentCardV03",
         "The extended agent card",
         model(old.AgentCard, V03),
         "0.3",
-        tag="service",
-        media_type=JSON,
         tagged=True,
         refusals=(400,),
         needs=EXTENDED_CARD,
     ),
-    ("GET", "/.well-known/jwks.json"): Operation(
+    ("GET", "/.well-known/jwks.json"): _of_service(
         "getKeys",
         "The keys that the service signs with",
         _keys,
-        tag="service",
         media_type="application/jwk-set+json",
         public=True,
         tagged=True,
     ),
-    ("GET", "/extensions/{name}/v1"): Operation(
+    ("GET", "/extensions/{name}/v1"): _of_service(
         "getExtension",
         "The contract of an extension",
         _anything,
-        tag="service",
-        media_type=JSON,
         tagged=True,
         refusals=(404,),
     ),
-    ("GET", "/health"): Operation("getHealth", "Whether the process answers", _health, tag="service", media_type=JSON),
-    ("GET", "/openapi.json"): Operation("getOpenApi", "This document", _anything, tag="service", media_type=JSON),
+    ("GET", "/health"): _of_service("getHealth", "Whether the process answers", _health),
+    ("GET", "/openapi.json"): _of_service("getOpenApi", "This document", _anything),
 }
 """Each route but that of JSON-RPC, which the methods describe."""
 
