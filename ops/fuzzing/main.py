@@ -43,9 +43,9 @@ from ops.fuzzing.service import Finding, Wrong, living
 
 LIFE: Final = 1000
 """Inputs that a service lives for."""
-_GROWTH: Final = 1.25
+_GROWTH: Final = 1.1
 """What the process may use in the second half, in times of what it used in the first."""
-_GROWTH_BYTES: Final = 32 << 20
+_GROWTH_BYTES: Final = 8 << 20
 _RUNS: Final = re.compile(r"Done (\d+) runs")
 _COVERED: Final = re.compile(r"cov: (\d+)")
 _GUARD: Final = 20

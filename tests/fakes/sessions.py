@@ -28,8 +28,9 @@ from opencode_a2a_server.app.ports.sessions import (
 )
 from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, ReachSession
 from opencode_a2a_server.domain.errors import InvalidRequest, SessionNotFound
-from opencode_a2a_server.domain.events import Event, SessionIdle
-from opencode_a2a_server.domain.ids import MessageId, SessionId
+from opencode_a2a_server.domain.events import Answered, Asked, Event, SessionIdle
+from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
+from opencode_a2a_server.domain.interrupt import Answer, Interrupt, resolution_of
 from opencode_a2a_server.domain.message import Role, TextPart
 from opencode_a2a_server.domain.session import Directory, FoundSession, ModelChoice, Session
 from tests.fakes.binding import bind_session
@@ -46,6 +47,8 @@ class FakeReader:
     things: dict[SessionId, list[Todo]] = field(factory=dict)
     changed: dict[SessionId, list[FileDiff]] = field(factory=dict)
     asked: list[SessionFilter] = field(factory=list)
+    waiting: list[Interrupt] = field(factory=list)
+    """What waits for an answer."""
     raises: Exception | None = None
 
     def add(self, *details: SessionDetails) -> None:
@@ -87,6 +90,11 @@ class FakeReader:
             for name, state in self.busy.items()
             if directory is None or self.sessions[name].directory == directory
         ]
+
+    async def interrupts(self, session: Session) -> Sequence[Interrupt]:
+        """See `SessionReader.interrupts`."""
+        self._check()
+        return [one for one in self.waiting if self.sessions[one.session].directory == session.directory]
 
     async def todos(self, session: SessionId) -> Sequence[Todo]:
         """See `SessionReader.todos`."""
@@ -234,6 +242,12 @@ class FakeWorker:
         if heard:
             self.tell(SessionIdle(session))
 
+    def ask(self, interrupt: Interrupt, *, heard: bool = True) -> None:
+        """Have something asked; unless it is heard, only who asks knows."""
+        self.reader.waiting.append(interrupt)
+        if heard:
+            self.tell(Asked(interrupt))
+
     def tell(self, *events: Event) -> None:
         """Have something heard."""
         for hearing in self.hearings:
@@ -272,6 +286,7 @@ class FakeSessions:
 
     reader: FakeReader = field(factory=FakeReader)
     name: str = "Fake"
+    answered: list[tuple[RequestId, Answer]] = field(factory=list)
     editor: FakeEditor = field(init=False)
     worker: FakeWorker = field(init=False)
 
@@ -309,6 +324,16 @@ class FakeSessions:
         self.worker.hearings.append(hearing)
         yield hearing
         self.worker.hearings.remove(hearing)
+
+    async def answer(self, session: Session, interrupt: Interrupt, answer: Answer) -> bool:
+        """See `Agent.answer`."""
+        self.reader._check()
+        if interrupt.id not in [one.id for one in self.reader.waiting]:
+            return False
+        self.answered.append((interrupt.id, answer))
+        self.reader.waiting = [one for one in self.reader.waiting if one.id != interrupt.id]
+        self.worker.tell(Answered(interrupt.session, interrupt.id, resolution_of(answer)))
+        return True
 
     async def abort(self, session: Session) -> None:
         """See `Agent.abort`."""

@@ -61,4 +61,5 @@ def answer_interrupt(
 def _cells(item: Mapping[str, Any]) -> Sequence[str]:
     from .inbox import asks, until
 
-    return item["request_id"], item["interrupt_type"], item["task_id"], until(item), asks(item)
+    work = item["task_id"] or f"({item['session_id']})"  # a session may work for no task
+    return item["request_id"], item["interrupt_type"], work, until(item), asks(item)

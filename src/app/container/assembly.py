@@ -122,6 +122,9 @@ async def _begin_jobs(stack: AsyncExitStack, container: Container, stores: Store
         await stack.enter_async_context(ShareRequests(container.limit_requests(), container.ledger()))
     if unfinished := await container.recover()():
         _log.info("%d unfinished tasks are taken up", unfinished)
+    if container.offers().sessions is not None:
+        await container.work().take_up()
+        container.take_over().others.append(container.work().take_up)
     await stack.enter_async_context(container.take_over())
     await stack.enter_async_context(container.run_errands())
 

@@ -45,6 +45,7 @@ class Given(containers.DeclarativeContainer):
     replicas: providers.Dependency[Any] = providers.Dependency()
     errands: providers.Dependency[Any] = providers.Dependency()
     ledger: providers.Dependency[Any] = providers.Dependency()
+    works: providers.Dependency[Any] = providers.Dependency()
 
 
 def give_stores(given: Given, stores: Stores) -> None:
@@ -58,3 +59,4 @@ def give_stores(given: Given, stores: Stores) -> None:
     given.replicas.override(providers.Object(stores.replicas))
     given.errands.override(providers.Object(stores.errands))
     given.ledger.override(providers.Object(stores.ledger))
+    given.works.override(providers.Object(stores.works))

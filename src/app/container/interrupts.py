@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from dependency_injector import providers
 
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import InterruptServices
 from opencode_a2a_server.adapters.outbound.policy import PolicyError, read_policy
+from opencode_a2a_server.app.ports.offers import Offers
 from opencode_a2a_server.app.settings import InterruptSettings, SettingsError
+from opencode_a2a_server.app.usecases.answer_work import AnswerWork
 from opencode_a2a_server.app.usecases.anywhere import AnswerAnywhere
+from opencode_a2a_server.app.usecases.follow_work import FollowWork
 from opencode_a2a_server.app.usecases.list_interrupts import ListInterrupts
 from opencode_a2a_server.domain.terms import Terms
 
@@ -17,11 +21,29 @@ from .given import Given
 from .turns import Turns
 
 
+def _answer_work(offers: Offers, follow: Callable[[], FollowWork]) -> AnswerWork | None:
+    """Make what answers in sessions that work without a task, if the runtime shows sessions."""
+    return None if offers.sessions is None else AnswerWork(follow())
+
+
 class Interrupts(Turns):
     """From an answer to the turn that waits for it."""
 
+    follow_work = providers.Singleton(
+        FollowWork,
+        agent=Given.agent,
+        reader=Turns.offers.provided.sessions.read,
+        works=Given.works,
+        clock=Given.clock,
+        audit=Given.audit,
+        terms=Given.terms,
+        quotas=Turns.quotas,
+        turns_of=Turns.turns.provided.working_for,
+    )
+    answer_work = providers.Callable(_answer_work, Turns.offers, follow_work.provider)
     answer = providers.Singleton(
         AnswerAnywhere,
+        work=answer_work,
         errands=Given.errands,
         journal=Given.journal,
         interrupts=Given.interrupts,
@@ -34,7 +56,7 @@ class Interrupts(Turns):
     interrupt_services = providers.Singleton(
         InterruptServices,
         answer=answer,
-        list=providers.Singleton(ListInterrupts, journal=Given.journal, interrupts=Given.interrupts),
+        list=providers.Singleton(ListInterrupts, journal=Given.journal, interrupts=Given.interrupts, work=answer_work),
     )
 
 

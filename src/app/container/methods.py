@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dependency_injector import providers
 
 from opencode_a2a_server.adapters.inbound.a2a.methods.row import InterruptServices, MethodServices
-from opencode_a2a_server.app.ports.offers import Offers, offers_of
+from opencode_a2a_server.app.ports.offers import Offers
 from opencode_a2a_server.app.usecases.change_sessions import ChangeSessions
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.choose_directory import ChooseDirectory, ReachSession
@@ -51,7 +51,6 @@ def _services(  # noqa: PLR0913 - what the use cases are made of, each by its na
 class Methods(Replicas):
     """What there is besides tasks."""
 
-    offers = providers.Singleton(offers_of, Given.agent)
     reach = providers.Singleton(
         ReachSession, use=Turns.sessions, choose=providers.Singleton(ChooseDirectory, check=Turns.places)
     )
@@ -65,7 +64,8 @@ class Methods(Replicas):
         WorkInSession,
         quotas=Turns.quotas,
         agent=Given.agent,
-        sessions=offers.provided.sessions,
+        sessions=Turns.offers.provided.sessions,
+        follow=Interrupts.follow_work,
         reach=reach,
         turns=Turns.turns,
         check=check_capability,
@@ -75,7 +75,7 @@ class Methods(Replicas):
     )
     methods = providers.Singleton(
         _services,
-        offers=offers,
+        offers=Turns.offers,
         reach=reach,
         turns=Turns.turns,
         check=check_capability,

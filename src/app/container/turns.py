@@ -47,8 +47,10 @@ class Turns(Given):
         options=Given.settings.provided.opencode.options,
         reach_of=Given.credentials.provided.reach,
     )
+    offers = providers.Singleton(offers_of, Given.agent)
     quotas = providers.Singleton(
         KeepQuotas,
+        works=Given.works,
         ledger=Given.ledger,
         journal=Given.journal,
         clock=Given.clock,

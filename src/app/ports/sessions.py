@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 from attrs import field, frozen
 
 from opencode_a2a_server.domain.ids import MessageId, SessionId
+from opencode_a2a_server.domain.interrupt import Interrupt
 from opencode_a2a_server.domain.message import Json, Part, Role
 from opencode_a2a_server.domain.session import Directory, ModelChoice, PromptOptions, Session
 from opencode_a2a_server.domain.usage import Usage
@@ -144,6 +145,10 @@ class SessionReader(Protocol):
 
     async def states(self, directory: Directory | None) -> Sequence[SessionState]:
         """Give those of a directory which do not rest."""
+        ...
+
+    async def interrupts(self, session: Session) -> Sequence[Interrupt]:
+        """Give what waits for an answer in a session's directory, of whichever sessions there."""
         ...
 
     async def todos(self, session: SessionId) -> Sequence[Todo]:

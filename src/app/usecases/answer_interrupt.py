@@ -13,6 +13,7 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.interrupts import Interrupts
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases import audit_interrupts
+from opencode_a2a_server.app.usecases.answer_work import AnswerWork
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
 from opencode_a2a_server.app.usecases.job import Outcome
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
@@ -70,6 +71,8 @@ class AnswerInterrupt:
     audit: Audit
     places: CheckPlace | None = None
     """Checks directories that callers name; without it they say nothing."""
+    work: AnswerWork | None = None
+    """Answers what sessions ask that work without a task."""
     tombstones: float = 600.0
     """Seconds after its end for which an interrupt is found by its id alone."""
 
@@ -106,7 +109,13 @@ class AnswerInterrupt:
             raise Draining("the service is about to stop; try again in a moment")
         if directory is not None and self.places is not None:
             await self.places.reached(principal, await self.places(directory))
-        await self(await self._find(principal, request), principal, request, answer)
+        try:
+            log = await self._find(principal, request)
+        except InterruptNotFound:
+            if self.work is None or not await self.work(principal, request, answer):
+                raise
+        else:
+            await self(log, principal, request, answer)
 
     async def _find(self, principal: Principal, request: RequestId) -> TaskLog:
         unknown = InterruptNotFound(f"there is no interrupt {request}")

@@ -39,6 +39,20 @@ def given(task: Task, update: AnswerGiven, *, again: bool = False) -> Record:
     )
 
 
+def given_outside(update: AnswerGiven, session: SessionId) -> Record:
+    """Tell that an answer was taken in a session that works for no task."""
+    subject = {"session": session, "request": update.request}
+    details = {**_asked(update.interrupt), **_said(update.answer), **_reason(update.by.reason)}
+    return Record(update.at, ANSWER, update.by.principal, update.by.channel.value, subject, GIVEN, details)
+
+
+def refused_outside(session: SessionId, request: RequestId, by: Answerer, at: float, refusal: Refusal) -> Record:
+    """Tell that an answer was refused in a session that works for no task."""
+    details: Mapping[str, Json] = {"error": type(refusal).__name__, "message": str(refusal)}
+    subject = {"session": session, "request": request}
+    return Record(at, ANSWER, by.principal, by.channel.value, subject, REFUSED, details)
+
+
 def refused(task: Task, request: RequestId, by: Answerer, at: float, refusal: Refusal) -> Record:
     """Tell that an answer was refused."""
     details: Mapping[str, Json] = {"error": type(refusal).__name__, "message": str(refusal)}

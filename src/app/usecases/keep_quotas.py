@@ -16,6 +16,7 @@ from opencode_a2a_server.app.ports.holds import Holds
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.ports.ledger import Entry, Ledger
 from opencode_a2a_server.app.ports.tasks import BEGIN, Wanted
+from opencode_a2a_server.app.ports.works import Works
 from opencode_a2a_server.domain.access import Quota
 from opencode_a2a_server.domain.errors import JournalUnavailable, RateLimited
 from opencode_a2a_server.domain.ids import Principal
@@ -50,8 +51,12 @@ class KeepQuotas:
     reach_of: Reaches = unbounded
     shared: Holds | None = None
     """What one has alone over all processes, where others have turns of the same principals."""
+    works: Works | None = None
+    """What is under way without a task, over all processes."""
     _begun: Counter[Principal] = field(factory=Counter, init=False)
     """Turns that are let in, and not begun yet."""
+    _working: Counter[Principal] = field(factory=Counter, init=False)
+    """Work here that is no task's: each counts as a turn."""
 
     async def check(self, principal: Principal) -> None:
         """Refuse who has used up the day."""
@@ -83,13 +88,30 @@ class KeepQuotas:
     async def _known(self, principal: Principal) -> int:
         """Count the turns of a principal that the store knows of, whoever runs them."""
         pages = [await self.journal.page(principal, Wanted(state=state), 1, BEGIN) for state in _AT_WORK]
-        return sum(page.total for page in pages)
+        works = () if self.works is None else await self.works.of(principal)
+        return sum(page.total for page in pages) + len(works)
+
+    @contextmanager
+    def working(self, principal: Principal) -> Iterator[None]:
+        """Count work of a principal's that is no task's, as long as the body runs."""
+        self._working[principal] += 1
+        try:
+            yield
+        finally:
+            self._working[principal] -= 1
+            if not self._working[principal]:
+                del self._working[principal]
+
+    def charges(self, principal: Principal) -> bool:
+        """Say whether it matters what a principal uses."""
+        quota = self.reach_of(principal).quota
+        return quota != Quota(quota.requests, quota.turns)
 
     @contextmanager
     def beginning(self, principal: Principal, here: Callable[[], int], known: int) -> Iterator[None]:
         """Let one turn begin in the body, if so many `here`, or as many as are `known` of, leave room for it."""
         most = self.reach_of(principal).quota.turns
-        if most is not None and max(here() + self._begun[principal], known) >= most:
+        if most is not None and max(here() + self._begun[principal] + self._working[principal], known) >= most:
             raise RateLimited(f"{most} turns at once are allowed; wait for the end of one, or cancel it", _SOON)
         self._begun[principal] += 1
         try:
@@ -101,8 +123,7 @@ class KeepQuotas:
 
     async def charge(self, principal: Principal, before: Usage | None, after: Usage | None) -> None:
         """Charge what was used between two counts of a task's; a store that cannot be used loses it, and that is said."""
-        quota = self.reach_of(principal).quota
-        if after is None or quota == Quota(quota.requests, quota.turns):
+        if after is None or not self.charges(principal):
             return
         since = before or Usage()
         tokens, cost = after.total_tokens - since.total_tokens, after.cost - since.cost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from attrs import define, field
@@ -35,6 +36,8 @@ class TakeOver:
     deliver: DeliverUpdates | None
     """Who delivers push notifications, if anybody does."""
     clock: Clock
+    others: list[Callable[[], Awaitable[object]]] = field(factory=list)
+    """What else is taken up then."""
     _job: asyncio.Task[None] = field(init=False)
 
     async def __aenter__(self) -> Self:
@@ -56,6 +59,8 @@ class TakeOver:
                     _log.info("%d tasks of a replica that is gone are taken up", taken)
                 if self.deliver is not None:
                     await self.deliver.take_up()
+                for take_up in self.others:
+                    await take_up()
             except JournalUnavailable as error:
                 _log.warning("what other replicas left cannot be taken up yet: %s", error)
                 await self.clock.sleep(_RETRY)

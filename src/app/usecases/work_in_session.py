@@ -23,13 +23,23 @@ from opencode_a2a_server.app.ports.sessions import (
     Spoken,
     SubtaskGiven,
 )
+from opencode_a2a_server.app.ports.works import Working
 from opencode_a2a_server.app.usecases.check_capability import CheckCapability
 from opencode_a2a_server.app.usecases.choose_directory import Named, ReachSession
+from opencode_a2a_server.app.usecases.follow_work import FollowWork
 from opencode_a2a_server.app.usecases.job import soon
 from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.audit import Record
-from opencode_a2a_server.domain.errors import AgentFault, Forbidden, Refusal, SessionBusy, SessionNotFound, Unavailable
+from opencode_a2a_server.domain.errors import (
+    AgentFault,
+    Draining,
+    Forbidden,
+    Refusal,
+    SessionBusy,
+    SessionNotFound,
+    Unavailable,
+)
 from opencode_a2a_server.domain.events import Gap, SessionFailed, SessionIdle
 from opencode_a2a_server.domain.ids import Principal, SessionId
 from opencode_a2a_server.domain.message import TextPart
@@ -57,13 +67,14 @@ class WorkInSession:
     sessions: Sessions
     reach: ReachSession
     turns: RunTurns
+    follow: FollowWork
     check: CheckCapability
     audit: Audit
     clock: Clock
     most: float | None = None
     """Seconds a session may work, as for turns; then it is aborted."""
     quotas: KeepQuotas | None = None
-    """Who has used up its day begins no work; what work here uses is not known, and so not charged."""
+    """Who has used up its day begins no work."""
     _jobs: set[asyncio.Task[Any]] = field(factory=set, init=False)
 
     async def __aenter__(self) -> Self:
@@ -137,6 +148,22 @@ class WorkInSession:
         if self.quotas is not None:
             await self.quotas.check(principal)
 
+    async def take_up(self) -> None:
+        """Go on following what another life of the service, or a replica that is gone, had begun."""
+        for working in await self.follow.works.every():
+            if working.session.id not in self.follow.inboxes:
+                self._spawn(self._follow_again(working)).set_name(f"work in {working.session.id}, again")
+
+    async def _follow_again(self, working: Working) -> None:
+        """Follow it to its end, unless somebody has the session."""
+        with suppress(SessionBusy, Draining):
+            async with (
+                self.turns.lend(working.session.id),
+                self.follow.again(working),
+                self.agent.hear(working.session) as hearing,
+            ):
+                await self._until_rest(working.session, hearing)
+
     # Jobs
 
     def _spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -153,7 +180,8 @@ class WorkInSession:
     async def _alone(self, principal: Principal, named: Named, work: Any) -> Any:
         async with self.reach(principal, named) as use, self.turns.lend(named.id):
             await self._check_rest(use.session)
-            return await work()
+            async with self.follow(principal, use.session):
+                return await work()
 
     async def _audited(self, principal: Principal, named: Named, line: ShellLine) -> Spoken:
         outcome = "failed"
@@ -181,7 +209,8 @@ class WorkInSession:
                 session = (await self._copy(principal, session)).session
             async with self.turns.lend(session.id):
                 await self._check_rest(session)
-                await self._work(session, order, taken)
+                async with self.follow(principal, session):
+                    await self._work(session, order, taken)
         return session.id
 
     async def _structured(self, principal: Principal, named: Named | None, order: Order) -> Spoken:
@@ -193,7 +222,7 @@ class WorkInSession:
             async with self.reach(principal, named) as use:
                 made = await self._copy(principal, use.session)
         try:
-            async with self.turns.lend(made.id):
+            async with self.turns.lend(made.id), self.follow(principal, made.session):
                 await self._work(made.session, order)
             page = await self.sessions.read.messages(made.id, 1, None)
         finally:
@@ -244,11 +273,15 @@ class WorkInSession:
                 taken.set_result(session.id)
             if order.no_reply:
                 return
-            try:
-                rests = self._rests(session, hearing)
-                await (rests if self.most is None else self.clock.within(self.most, rests))
-            except TimeoutError:
-                await soon(self.clock, self.turns.pace.abort, self.agent.abort(session))
+            await self._until_rest(session, hearing)
+
+    async def _until_rest(self, session: Session, hearing: Hearing) -> None:
+        """Wait until a session rests, or for as long as it may work."""
+        try:
+            rests = self._rests(session, hearing)
+            await (rests if self.most is None else self.clock.within(self.most, rests))
+        except TimeoutError:
+            await soon(self.clock, self.turns.pace.abort, self.agent.abort(session))
 
     async def _rests(self, session: Session, hearing: Hearing) -> None:
         """Wait until the session rests; the feed says when it may be so, the runtime whether it is."""

@@ -27,8 +27,9 @@ from opencode_a2a_server.app.ports.sessions import (
 )
 from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, InvalidRequest, SessionBusy, SessionNotFound
 from opencode_a2a_server.domain.ids import MessageId, SessionId
+from opencode_a2a_server.domain.interrupt import Interrupt
 from opencode_a2a_server.domain.message import Json
-from opencode_a2a_server.domain.session import Directory, ModelChoice, PromptOptions
+from opencode_a2a_server.domain.session import Directory, ModelChoice, PromptOptions, Session
 
 from . import wire
 from .catalog import OpenCodeCatalog
@@ -172,6 +173,10 @@ class OpenCodeReader:
             SessionState(SessionId(name), status.type, _whole(status.attempt), status.message, _whole(status.next))
             for name, status in statuses.items()
         ]
+
+    async def interrupts(self, session: Session) -> Sequence[Interrupt]:
+        """See `SessionReader.interrupts`."""
+        return await self.client.asked(session)
 
     async def todos(self, session: SessionId) -> Sequence[Todo]:
         """See `SessionReader.todos`."""

@@ -25,6 +25,7 @@ from opencode_a2a_server.app.ports.push_configs import PushConfigs
 from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.ports.retention import Retention
 from opencode_a2a_server.app.ports.talk import Talk
+from opencode_a2a_server.app.ports.works import Works
 
 from .bindings import SharedBindings, StoredBindings
 from .errands import NoErrands, SharedErrands
@@ -41,6 +42,7 @@ from .replicas import OneReplica, SharedReplicas
 from .sqlite import SqliteStorage
 from .storage import Storage
 from .talk import NoTalk, SharedTalk
+from .works import MemoryWorks, StoredWorks
 from .writer import Pace, Writer
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Stores:
     """Gives the bytes that wait to be written."""
     ledger: Ledger
     talk: Talk
+    works: Works
 
 
 @asynccontextmanager
@@ -123,6 +126,7 @@ async def _open_own(url: str | None, clock: Clock, pace: Pace, meter: Meter) -> 
                 lambda: writer.backlog,
                 MemoryLedger() if isinstance(storage, MemoryStorage) else StoredLedger(storage),
                 NoTalk(),
+                MemoryWorks() if isinstance(storage, MemoryStorage) else StoredWorks(storage),
             )
 
 
@@ -145,6 +149,7 @@ async def _open_shared(url: URL, clock: Clock, pace: Pace, meter: Meter) -> Asyn
                 lambda: writer.backlog,
                 StoredLedger(storage),
                 SharedTalk(storage, replica),
+                StoredWorks(storage),
             )
 
 

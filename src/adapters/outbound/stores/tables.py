@@ -203,5 +203,17 @@ LEDGER = Table(
 )
 """What principals use, in spans of time that are named by their first second."""
 
+SESSION_WORK = Table(
+    "session_work",
+    METADATA,
+    Column("session_id", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("directory", String, nullable=False),
+    Column("begun_at", Double, nullable=False),
+    Column("since", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What sessions do without a task that tells of it: few at a time, and gone when they rest."""
+
 OF_PROCESSES = frozenset({REPLICAS.name, HOLDS.name, ERRANDS.name})
 """What says nothing when the processes are gone: it is in no backup."""

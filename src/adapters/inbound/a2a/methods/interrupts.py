@@ -137,7 +137,7 @@ ROWS: Final[tuple[ExtensionMethod, ...]] = (
     _ROWS.of(
         "opencode.permissions.list",
         "list_permissions",
-        summary="Permissions that wait for the caller's answer, of all of its tasks.",
+        summary="Permissions that wait for the caller's answer, of its tasks and of work by other methods.",
         params=Params,
         answer=_LISTED,
         call=_list_permissions,
@@ -146,7 +146,7 @@ ROWS: Final[tuple[ExtensionMethod, ...]] = (
     _ROWS.of(
         "opencode.questions.list",
         "list_questions",
-        summary="Questions that wait for the caller's answer, of all of its tasks.",
+        summary="Questions that wait for the caller's answer, of its tasks and of work by other methods.",
         params=Params,
         answer=_LISTED,
         call=_list_questions,
