@@ -88,6 +88,10 @@ class Output:
         """Whether some text is not whole."""
         return bool(self._early) or any(not text.block.closed for text in self._texts.values())
 
+    def has_text(self, part: PartId) -> bool:
+        """Whether a text block has begun."""
+        return part in self._texts
+
     def calls(self, message: MessageId) -> set[ToolState]:
         """Say how the tool calls of a message stand."""
         return {state for part, state in self._calls.items() if self._whole[part].message == message}

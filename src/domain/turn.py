@@ -348,7 +348,7 @@ class Turn:
     def _hear_part(self, event: _PartTelling) -> list[Update]:  # noqa: C901, PLR0911 - one line for each kind of event
         if event.session not in self._family:
             return []
-        if event.message is not None and event.message not in self._answers:
+        if event.message is not None and event.message not in self._answers and not self._goes_on(event):
             self._hold(event, event.message)
             return []
         match event:
@@ -369,6 +369,10 @@ class Turn:
                 return []
             case StepFinished():
                 return self._count(event)
+
+    def _goes_on(self, event: _PartTelling) -> bool:
+        """Whether it is more of a text that was told before this turn was taken up: whose that is, is known."""
+        return isinstance(event, TextDelta | TextUnderway) and self._output.has_text(event.part)
 
     def _is_hidden(self, seen: TextSeen) -> bool:
         """The reader is not told what OpenCode says to itself."""

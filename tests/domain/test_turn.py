@@ -712,6 +712,18 @@ def test_a_summary_under_way_is_not_told() -> None:
     assert hear(turn, underway("in short"), delta("..."), text("in short...")) == []
 
 
+def test_a_text_that_another_began_to_tell_goes_on_before_anything_is_recalled() -> None:
+    task = begun()
+    tell(task, hear(begin(*BEGUN, task=task), opened(), delta("one ")))
+    turn = begin(Gap(), task=task)
+
+    updates = hear(turn, underway("one two "), delta("three "), opened("p2"), delta("not yet", "p2"))
+    assert texts(tell(task, updates)) == {"p1": "one two three "}
+    updates = hear(turn, shown(asked_for(), answer(), opened(), opened("p2"), busy=(SESSION,)))
+
+    assert texts(tell(task, updates)) == {"p1": "one two three ", "p2": "not yet"}
+
+
 def test_deltas_of_a_text_under_way_are_not_told_twice() -> None:
     turn = begin(*BEGUN, Gap(), delta("two "))
 

@@ -23,6 +23,7 @@ class FakeReplicas:
     async def inherit(self) -> Sequence[TaskId]:
         """See `Replicas.inherit`."""
         if self.left is None:
+            self.left = []
             return await self.journal.unfinished()
         taken, self.left = self.left, []
         return taken

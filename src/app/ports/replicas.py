@@ -19,7 +19,9 @@ class Replicas(Protocol):
         """
         Take over the tasks that nobody runs any more and that are not done with, oldest first; each is given once.
 
-        Such a task has not ended, or somebody is still to be told of it or waits to hear of it.
+        Such a task has not ended, or somebody is still to be told of it or waits to hear of it. They are given a few at
+        a time, so that the first need not wait for the last, until there are none. The journals of those given last are
+        ready to be opened.
 
         Raises:
             JournalUnavailable: The store cannot be used; what was taken over is given by the next call.

@@ -96,7 +96,7 @@ class FollowTurn:
         end = TurnEnd.LEFT
         try:
             if self.turn.doubtful and not self.job.canceled.is_set():
-                await self._ask()  # at once: what others have begun goes on meanwhile, and waits for nothing else
+                await self._catch_up()
             while self.turn.outcome is None:
                 await self._advance()
             end = _ENDS.get(self.turn.outcome, TurnEnd.FAILED)
@@ -126,6 +126,13 @@ class FollowTurn:
         if reason := self._passed():
             await self._stop(reason)
         elif events is None or any(type(event) is Gap for event in events):
+            await self._ask()
+
+    async def _catch_up(self) -> None:
+        """Go on at once with a turn that others have begun: with what is heard already, then with what is shown."""
+        self.hearing.wake()
+        await self._take(await self._hear() or ())
+        if self.turn.outcome is None:
             await self._ask()
 
     def _now(self) -> float:

@@ -31,7 +31,13 @@ class Recover:
 
     async def __call__(self) -> int:
         """Start a job for each; gives how many unfinished tasks there are."""
-        self._left += await self.replicas.inherit()
+        taken_up = await self._take_up()
+        while taken := await self.replicas.inherit():
+            self._left += taken
+            taken_up += await self._take_up()
+        return taken_up
+
+    async def _take_up(self) -> int:
         taken_up = 0
         while self._left:
             try:

@@ -75,11 +75,12 @@ class LiveJournal:
             await log.catch_up()
         return log
 
-    async def adopt(self, task_id: TaskId) -> None:
+    async def adopt(self, task_id: TaskId) -> LiveLog:
         """Write a task from here on, which this replica has taken over."""
         log = await self.open(task_id)
         if not log.mine:
             await log.adopt()
+        return log
 
     async def unfinished(self) -> Sequence[TaskId]:
         """Name the tasks which have not ended, oldest first."""

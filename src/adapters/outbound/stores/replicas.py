@@ -7,27 +7,35 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.domain.ids import TaskId
 
 from .journal import LiveJournal
+from .log import LiveLog
 from .replica import CHANGED, Replica
 
+_AT_ONCE: Final = 8
+"""Tasks whose journals are read at the same time."""
 _LOOK_SECONDS: Final = 5.0
 """From one look to the next for tasks that nobody runs, if nobody tells of any."""
 
 
-@frozen(repr=False)
+@define(eq=False, repr=False)
 class OneReplica:
     """The port `Replicas` for a store that is this process's alone."""
 
     _journal: LiveJournal
+    _given: bool = field(default=False, init=False)
 
     async def inherit(self) -> Sequence[TaskId]:
         """Give what the last life left."""
-        return await self._journal.unfinished()
+        if self._given:
+            return ()
+        left = await self._journal.unfinished()
+        self._given = True
+        return left
 
     async def changed(self) -> None:
         """Wait for ever: nobody else leaves anything."""
@@ -54,6 +62,8 @@ class SharedReplicas:
     _replica: Replica
     _clock: Clock
     _taken: list[TaskId] = field(factory=list, init=False)
+    _ready: list[LiveLog] = field(factory=list, init=False)
+    """Journals of the tasks given last, so that who opens them need not read them again."""
     _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -62,11 +72,16 @@ class SharedReplicas:
 
     async def inherit(self) -> Sequence[TaskId]:
         """See `Replicas.inherit`: first they are this replica's, then their journals are."""
-        self._taken += await self._storage.inherit()
-        for task_id in tuple(self._taken):
-            await self._journal.adopt(task_id)
-        taken, self._taken = self._taken, []
-        return taken
+        if not self._taken:
+            self._taken += await self._storage.inherit()
+        some = self._taken[:_AT_ONCE]
+        adopted = await asyncio.gather(*map(self._journal.adopt, some), return_exceptions=True)
+        self._ready = [log for log in adopted if not isinstance(log, BaseException)]
+        for outcome in adopted:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        del self._taken[: len(some)]
+        return some
 
     async def changed(self) -> None:
         """See `Replicas.changed`."""
@@ -80,4 +95,5 @@ class SharedReplicas:
 
     def _let_go(self) -> None:
         self._taken.clear()
+        self._ready.clear()
         self._changed.set()
