@@ -37,10 +37,13 @@ from attrs import define, field
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, from anywhere
 
 from ops.fuzzing.calls import made
+from ops.fuzzing.grpc_calls import made as called
 from ops.fuzzing.mutation import Chance, spoil, spoil_bytes, written
 from ops.fuzzing.parsers import PARSERS, Parser, closed
 from ops.fuzzing.service import Finding, Wrong, living
 
+_OVER_GRPC: Final = 20
+"""One input of so many goes over gRPC."""
 LIFE: Final = 1000
 """Inputs that a service lives for."""
 _GROWTH: Final = 1.1
@@ -58,6 +61,8 @@ class Report:
 
     requests: int = 0
     statuses: Counter[int] = field(factory=Counter)
+    codes: Counter[str] = field(factory=Counter)
+    """Those of gRPC."""
     parsed: dict[str, int] = field(factory=dict)
     covered: dict[str, int] = field(factory=dict)
     findings: list[dict[str, Any]] = field(factory=list)
@@ -85,6 +90,7 @@ class Report:
         return {
             "requests": self.requests,
             "statuses": {str(int(status)): count for status, count in sorted(self.statuses.items())},
+            "grpc": dict(sorted(self.codes.items())),
             "parsed": self.parsed,
             "covered": self.covered,
             "rss_mb": [size >> 20 for size in self.sizes[:: max(len(self.sizes) // 8, 1)]],
@@ -102,11 +108,13 @@ async def ask(report: Report, seed: int, numbers: range, *, fake: bool) -> None:
     try:
         async with living(fake=fake) as life:
             for number in numbers:
-                finding = await life.ask(made(seed, number))
+                by_grpc = number % _OVER_GRPC == 0
+                finding = await (life.call(called(seed, number)) if by_grpc else life.ask(made(seed, number)))
                 report.requests += 1
                 if finding is not None:
                     _note(report, seed, finding, numbers, fake=fake)
             report.statuses += life.statuses
+            report.codes += life.codes
     except Wrong as wrong:
         _note(report, seed, Finding(numbers[-1], (f"in the end: {wrong}",), {}), numbers, fake=fake)
     gc.collect()

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+import grpc
 import msgspec
 from attrs import define, field, frozen
 
+from opencode_a2a_server.adapters.inbound.a2a.grpc.server import serving
 from opencode_a2a_server.adapters.outbound.opencode.agent import OpenCode
 from opencode_a2a_server.adapters.outbound.opencode.client import Address
 from opencode_a2a_server.app.container import Container, assemble
 from opencode_a2a_server.app.ports.agent import AgentFactory
 from opencode_a2a_server.app.settings import load_settings
 from ops.fuzzing.calls import ALICE, BOB, Request
+from ops.fuzzing.grpc_calls import GrpcCall, GrpcLine
 from ops.fuzzing.judging import OWN_TOKEN, OWN_WORDS, SECRETS, Answer, judge
 from tests.fakes.acts import AskPermission, AskQuestion, Say
 from tests.fakes.opencode import FakeOpenCode
@@ -101,8 +104,11 @@ class Life:
     container: Container
     app: Any
     watching: Watching
+    line: GrpcLine | None = None
+    """The way to its gRPC port."""
     guard: float = GUARD
     statuses: Counter[int] = field(factory=Counter)
+    codes: Counter[str] = field(factory=Counter)
     findings: list[Finding] = field(factory=list)
     _ids: dict[str, bytes] = field(factory=dict)
     _asked: int = 0
@@ -128,6 +134,22 @@ class Life:
         if not reasons:
             return None
         self.findings.append(Finding(request.number, tuple(reasons), request.told))
+        return self.findings[-1]
+
+    async def call(self, call: GrpcCall) -> Finding | None:
+        """Have a call over gRPC answered; gives what was wrong."""
+        if self.line is None:
+            return None
+        if self._asked % _RENEWED == 0:
+            await self._renew()
+        self._asked += 1
+        self._ids["new"] = b"message-%d" % self._asked
+        code, reasons = await self.line.ask(call, self._filled, self.guard)
+        self.codes[code] += 1
+        reasons += self.watching.take()
+        if not reasons:
+            return None
+        self.findings.append(Finding(call.number, tuple(reasons), call.told))
         return self.findings[-1]
 
     async def _answer(self, request: Request) -> Answer | None:
@@ -298,7 +320,7 @@ async def living(*, fake: bool) -> AsyncIterator[Life]:
 
     """
     loop, watching = asyncio.get_running_loop(), Watching()
-    with tempfile.TemporaryDirectory() as folder, alone(), _listening(watching):
+    with tempfile.TemporaryDirectory() as folder, alone(), _listening(watching), _grpc_begun():
         jobs, handles = len(asyncio.all_tasks()), _handles()
         settings = _settings(Path(folder), stored=fake)
         if not fake:
@@ -309,7 +331,8 @@ async def living(*, fake: bool) -> AsyncIterator[Life]:
         loop.set_exception_handler(lambda _, told: watching.complaints.append(f"the loop has: {told}"))
         try:
             async with assemble(load_settings(settings), _over(opencode) if fake else None) as container:
-                yield Life(container, container.app(), watching)
+                async with _on_the_line(container) as line:
+                    yield Life(container, container.app(), watching, line)
                 if listening := container.drain().listening:
                     raise Wrong(f"{listening} streams are still told though everybody left")
             await opencode.restart()
@@ -322,6 +345,33 @@ async def living(*, fake: bool) -> AsyncIterator[Life]:
             raise Wrong(f"{left - handles} open files or sockets are left")
         if complaints := watching.take():
             raise Wrong("; ".join(complaints))
+
+
+@contextmanager
+def _grpc_begun() -> Iterator[None]:
+    """Have gRPC's own sockets, which it keeps for as long as the loop runs, opened before anybody counts."""
+    grpc.aio.init_grpc_aio()
+    try:
+        yield
+    finally:
+        grpc.aio.shutdown_grpc_aio()
+
+
+@asynccontextmanager
+async def _on_the_line(container: Container) -> AsyncIterator[GrpcLine]:
+    served = serving(
+        container.operations(),
+        "127.0.0.1:0",
+        authenticate=container.authenticate(),
+        drain=container.drain(),
+        watch=container.requests(),
+    )
+    async with served as port:
+        line = GrpcLine(port)
+        try:
+            yield line
+        finally:
+            await line.close()
 
 
 @contextmanager
