@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from ipaddress import IPv6Address, ip_address
 
 from attrs import define, field
 
@@ -82,6 +83,7 @@ class LimitAttempts:
     Count the requests from an address that were nobody's, and refuse to look at more of them for now.
 
     The first of a window and the first that is refused are recorded, not each: a flood of them must not fill the disk.
+    Addresses of IPv6 count by their network of 64 bits: who has one of them has all.
     """
 
     clock: Clock
@@ -92,14 +94,14 @@ class LimitAttempts:
 
     def wait(self, peer: str) -> float:
         """Give the seconds until an address may try again, 0 if it may now."""
-        window = self.windows.find(peer)
+        window = self.windows.find(_account(peer))
         if window is None or not self.most:
             return 0.0
         return window.wait(self.clock.now(), self.seconds, self.most)
 
     async def failed(self, peer: str, why: str) -> None:
         """Note that an address failed."""
-        window, now = self.windows.of(peer), self.clock.now()
+        window, now = self.windows.of(_account(peer)), self.clock.now()
         window.count(now, self.seconds)
         if window.now in (1, self.most):
             outcome = "refused" if window.now == 1 else "blocked"
@@ -110,3 +112,14 @@ class LimitAttempts:
     def refusal(self, wait: float) -> RateLimited:
         """Say it."""
         return RateLimited(f"too many requests with credentials that nobody has; wait {wait:.0f} seconds", wait)
+
+
+def _account(peer: str) -> str:
+    """Name whose address it is, as far as addresses tell."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return peer
+    if not isinstance(address, IPv6Address) or address.ipv4_mapped is not None:
+        return peer
+    return str(IPv6Address(int(address) >> 64 << 64))

@@ -115,6 +115,17 @@ async def test_attempts_through_a_proxy_are_counted_by_who_makes_them() -> None:
 
 
 @pytest.mark.anyio
+async def test_who_has_a_network_of_ipv6_has_one_account() -> None:
+    known = callers()
+
+    outcomes = [await try_once(known, f"2001:db8:0:1::{number:x}") for number in range(1, 4)]
+
+    assert outcomes == [Unauthenticated, Unauthenticated, RateLimited]
+    assert await try_once(known, "2001:db8:0:2::1") is Unauthenticated
+    assert await try_once(known, "", peer="unix") is Unauthenticated
+
+
+@pytest.mark.anyio
 async def test_who_makes_up_where_it_comes_from_gains_nothing() -> None:
     known = callers()
 
