@@ -119,7 +119,12 @@ class PostgresStorage(SqlReads):
         with _reasons(url):
             await migrate(url)
             pool = await asyncpg.create_pool(
-                **_address(url), min_size=1, max_size=_READERS, command_timeout=_CALL_SECONDS, timeout=_CONNECT_SECONDS
+                **_address(url),
+                min_size=1,
+                max_size=_READERS,
+                reset=_as_it_is,
+                command_timeout=_CALL_SECONDS,
+                timeout=_CONNECT_SECONDS,
             )
         name = f"{socket.gethostname()}:{os.getpid()}"
         storage = cls(url, Replica(name, partial(_connect, url), partial(_reasons, url), clock), pool)
@@ -324,6 +329,15 @@ async def _connect(url: URL, settings: Mapping[str, str] | None = None) -> Any:
         command_timeout=_CALL_SECONDS,
         server_settings={"application_name": "opencode-a2a-server", **(settings or {})},
     )
+
+
+async def _as_it_is(_connection: Any) -> None:
+    """
+    Give a connection back to the pool; an open transaction was rolled back before.
+
+    Nobody sets anything on one, and who takes a lock gives it back: what the driver would have the server forget each
+    time, as a question of its own, takes as long as most reads do.
+    """
 
 
 def _told(keys: Collection[int]) -> Iterator[str]:
