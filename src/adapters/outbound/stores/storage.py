@@ -97,6 +97,12 @@ class Batch:
     forgotten: float | None = None
     """Interrupts which ended before this moment are to be forgotten."""
 
+    @property
+    def only_rows(self) -> bool:
+        """Whether there is nothing but updates, as nearly always while texts are told."""
+        others = (self.begun, self.standings, self.bindings, self.owners, self.push, self.marks, self.interrupts)
+        return self.forgotten is None and not any((*others, self.released, self.outcomes))
+
 
 @frozen
 class Stored:
