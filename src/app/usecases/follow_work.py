@@ -54,9 +54,9 @@ class FollowWork:
     works: Works
     clock: Clock
     audit: Audit
-    terms: Terms = field(factory=Terms)
-    quotas: KeepQuotas | None = None
-    turns_of: Callable[[Principal], int] = lambda _: 0
+    terms: Terms
+    quotas: KeepQuotas
+    turns_of: Callable[[Principal], int]
     """Counts the turns of a principal's that are under way."""
     inboxes: dict[SessionId, Inbox] = field(factory=dict, init=False)
     """What is asked in the sessions that are followed here."""
@@ -74,12 +74,9 @@ class FollowWork:
         before = await self.reader.get(session.id)
         working = Working(session, principal, self.clock.now(), before.updated or before.created or 0.0)
         with ExitStack() as counted:
-            if self.quotas is None:
+            async with self.quotas.admitted(principal, lambda: self.turns_of(principal)):
+                counted.enter_context(self.quotas.working(principal))
                 await self.works.begin(working)
-            else:
-                async with self.quotas.admitted(principal, lambda: self.turns_of(principal)):
-                    counted.enter_context(self.quotas.working(principal))
-                    await self.works.begin(working)
             async with self._until_settled(working):
                 yield
 
@@ -95,7 +92,7 @@ class FollowWork:
 
     async def settle(self, working: Working) -> None:
         """Charge what was used, and forget the work."""
-        if self.quotas is not None and self.quotas.charges(working.principal):
+        if self.quotas.charges(working.principal):
             try:
                 used = await self._used(working.session.id, working.since)
             except (Unavailable, AgentFault, SessionNotFound) as fault:

@@ -6,15 +6,19 @@ import pytest
 from attrs import evolve
 
 from opencode_a2a_server.adapters.outbound.stores.ledger import MemoryLedger
+from opencode_a2a_server.adapters.outbound.stores.works import MemoryWorks
+from opencode_a2a_server.app.ports.works import Working
 from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.app.usecases.limit_requests import LimitRequests
 from opencode_a2a_server.app.usecases.share_requests import ShareRequests
 from opencode_a2a_server.domain.access import Quota, Reach
 from opencode_a2a_server.domain.errors import JournalUnavailable, RateLimited
-from opencode_a2a_server.domain.ids import Principal
+from opencode_a2a_server.domain.ids import Principal, SessionId
+from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.usage import Usage
 from tests.app.house import ALICE, BOB
 from tests.fakes.clock import TurnedClock
+from tests.fakes.holds import FakeHolds
 from tests.fakes.journal import FakeJournal
 
 pytestmark = pytest.mark.anyio
@@ -124,3 +128,19 @@ async def test_counts_that_could_not_be_told_are_told_later() -> None:
     await ShareRequests(limit, ledger)()
 
     assert [*ledger._amounts.values()] == [1]
+
+
+async def test_work_that_is_no_tasks_counts_over_all_processes() -> None:
+    clock, works = TurnedClock(), MemoryWorks()
+    quotas = kept(clock, Quota(turns=2))
+    quotas.shared, quotas.works = FakeHolds(), works
+    working = Working(Session(SessionId("ses_1"), Directory("/w")), ALICE, clock.now(), 0.0)
+    await works.begin(working)
+    async with quotas.admitted(ALICE, lambda: 0):
+        pass
+
+    await works.begin(evolve(working, session=Session(SessionId("ses_2"), Directory("/w"))))
+
+    with pytest.raises(RateLimited, match="2 turns at once"):
+        async with quotas.admitted(ALICE, lambda: 0):
+            pass
