@@ -121,6 +121,15 @@ async def test_nobody_lets_go_of_anothers_claim(owners: Owners, clock: TurnedClo
     assert not await owners.claim(claim(clock, BOB))
 
 
+async def test_a_session_that_was_just_made_belongs_to_whom_it_was_made_for(owners: Owners, clock: TurnedClock) -> None:
+    await owners.begin(SESSION, ALICE)
+
+    assert not await owners.claim(claim(clock, BOB))
+    assert await owners.claim(claim(clock, ALICE))
+    await owners.release(SESSION, ALICE)
+    assert await owners.of([SESSION]) == {SESSION: final(ALICE)}
+
+
 async def test_many_are_asked_for_at_once(owners: Owners) -> None:
     await owners.claim(final(ALICE, SESSION))
     await owners.claim(final(BOB, OTHER))
@@ -134,16 +143,21 @@ async def test_many_are_asked_for_at_once(owners: Owners) -> None:
 async def test_a_name_that_cannot_be_kept_is_refused(owners: Owners, name: str) -> None:
     with pytest.raises(InvalidRequest):
         await owners.claim(final(ALICE, SessionId(name)))
+    with pytest.raises(InvalidRequest):
+        await owners.begin(SessionId(name), ALICE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_ownerships_outlive_a_restart(kind: str, tmp_path: Path, clock: TurnedClock) -> None:
     stores = Stores(clock, kind, tmp_path)
+    third = SessionId("ses_3")
     async with stores.live() as life:
         await life.owners.claim(final(ALICE, SESSION))
         await life.owners.claim(Ownership(OTHER, BOB, clock.now() + 30))
+        await life.owners.begin(third, ALICE)
 
     async with stores.live() as life:
+        assert not await life.owners.claim(final(BOB, third))
         assert not await life.owners.claim(final(BOB, SESSION))
         assert not await life.owners.claim(final(ALICE, OTHER))
         await clock.turn(30)
@@ -205,3 +219,28 @@ async def test_what_has_changed_since_it_was_looked_at_is_not_forgotten(owners: 
     await owners.forget(final(BOB))
 
     assert (await owners.of([SESSION]))[SESSION] == final()
+
+
+@pytest.mark.parametrize("kind", IN_MEMORY)
+async def test_nothing_is_looked_up_of_a_session_that_was_just_made(
+    kind: str, tmp_path: Path, clock: TurnedClock
+) -> None:
+    async with Stores(clock, kind, tmp_path).live() as life:
+        life.storage.shut()
+
+        await life.owners.begin(SESSION, ALICE)
+
+        assert await life.owners.of([SESSION]) == {SESSION: final(ALICE)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_more_new_sessions_than_are_kept_in_memory_are_found(
+    kind: str, tmp_path: Path, clock: TurnedClock
+) -> None:
+    sessions = [SessionId(f"ses_{number}") for number in range(RECENT + 1)]
+    async with Stores(clock, kind, tmp_path).live() as life:
+        for session in sessions:
+            await life.owners.begin(session, ALICE)
+
+        assert len(await life.owners.of(sessions)) == len(sessions)
+        assert not await life.owners.claim(final(BOB, sessions[0]))

@@ -22,13 +22,16 @@ class FakeOwners:
 
     async def claim(self, wanted: Ownership) -> bool:
         """See `Owners.claim`."""
-        self._check()
-        if any(not text.isprintable() for text in (wanted.session_id, wanted.principal)):
-            raise InvalidRequest("an identifier cannot be kept")
+        self._check(wanted.session_id, wanted.principal)
         become = wanted.over(self.held.get(wanted.session_id), self.clock.now())
         if become is not None:
             self.held[wanted.session_id] = become
         return become is not None
+
+    async def begin(self, session_id: SessionId, principal: Principal) -> None:
+        """See `Owners.begin`."""
+        self._check(session_id, principal)
+        self.held[session_id] = Ownership(session_id, principal)
 
     async def release(self, session_id: SessionId, principal: Principal) -> None:
         """See `Owners.release`."""
@@ -55,6 +58,8 @@ class FakeOwners:
         found = {one: self.held[one] for one in sessions if one in self.held}
         return {one: held for one, held in found.items() if held.stands(now)}
 
-    def _check(self) -> None:
+    def _check(self, *names: str) -> None:
         if self.broken is not None:
             raise self.broken
+        if any(not name.isprintable() for name in names):
+            raise InvalidRequest("an identifier cannot be kept")

@@ -29,6 +29,18 @@ class Owners(Protocol):
         """
         ...
 
+    async def begin(self, session_id: SessionId, principal: Principal) -> None:
+        """
+        Have a session that was just made belong to whom it was made for, for good.
+
+        Nobody can have had it before it was there, so nothing is looked up.
+
+        Raises:
+            InvalidRequest: A name cannot be kept.
+
+        """
+        ...
+
     async def release(self, session_id: SessionId, principal: Principal) -> None:
         """Let go of a principal's claim; what is final, or somebody else's, stays."""
         ...

@@ -95,7 +95,7 @@ class BindSession:
     async def _open(self, task: Task, message: Message, where: Directory | None, patiently: Patiently) -> Session:
         title = " ".join(message.text.split())[:_TITLE_LENGTH]
         session = await patiently(lambda: self.agent.open_session(title, where))
-        await patiently(lambda: self.sessions.own(task.principal, session.id))
+        await patiently(lambda: self.sessions.begin(task.principal, session.id))
         await self._keep(task.principal, task.context_id, session, patiently)
         return session
 

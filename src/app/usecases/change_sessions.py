@@ -36,7 +36,7 @@ class ChangeSessions:
         else:
             async with self.reach(principal, Named(parent)):
                 made = await self.editor.create(directory, title, parent)
-        await self.reach.use.own(principal, made.id)
+        await self.reach.use.begin(principal, made.id)
         return made
 
     async def rename(self, principal: Principal, named: Named, title: str) -> SessionDetails:
@@ -60,7 +60,7 @@ class ChangeSessions:
         """Copy it; the copy is the principal's."""
         async with self.reach(principal, named):
             made = await self.editor.fork(named.id, before)
-        await self.reach.use.own(principal, made.id)
+        await self.reach.use.begin(principal, made.id)
         return made
 
     async def share(self, principal: Principal, named: Named) -> SessionDetails:

@@ -111,8 +111,12 @@ class UseSession:
         if not self._uses[session_id]:
             await self.owners.release(session_id, principal)
 
+    async def begin(self, principal: Principal, session_id: SessionId) -> None:
+        """Have a session that was just made belong to whom it was made for."""
+        await self.owners.begin(session_id, principal)
+
     async def own(self, principal: Principal, session_id: SessionId) -> bool:
-        """Have a session belong to whom it was made for, or who had success with it; False if it is another's."""
+        """Have a session belong to who had success with it; False if it is another's."""
         return await self.owners.claim(Ownership(session_id, principal))
 
     # Inside

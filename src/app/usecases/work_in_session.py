@@ -217,7 +217,7 @@ class WorkInSession:
         order = await self._checked(principal, order)
         if named is None:
             made = await self.sessions.edit.create(None, "A structured answer", None)
-            await self.reach.use.own(principal, made.id)
+            await self.reach.use.begin(principal, made.id)
         else:
             async with self.reach(principal, named) as use:
                 made = await self._copy(principal, use.session)
@@ -245,7 +245,7 @@ class WorkInSession:
 
     async def _copy(self, principal: Principal, session: Session) -> SessionDetails:
         made = await self.sessions.edit.fork(session.id, None)
-        await self.reach.use.own(principal, made.id)
+        await self.reach.use.begin(principal, made.id)
         return made
 
     async def _forget(self, session: SessionId) -> None:

@@ -45,6 +45,14 @@ class StoredOwners:
             await self._remember(wanted.session_id, become)
             return True
 
+    async def begin(self, session_id: SessionId, principal: Principal) -> None:
+        """See `Owners.begin`: a storage that is asked for each new session costs more than all else it does for a turn."""
+        check_text(session_id, principal)
+        made = Ownership(session_id, principal)
+        async with self._deciding:
+            self._writer.own(session_id, made)
+            await self._remember(session_id, made)
+
     async def release(self, session_id: SessionId, principal: Principal) -> None:
         """See `Owners.release`."""
         async with self._deciding:
@@ -107,10 +115,16 @@ class Changing(Protocol):
 
 @frozen
 class SharedOwners:
-    """The port `Owners` where several replicas share the storage: each decision is a transaction of its own."""
+    """
+    The port `Owners` where several replicas share the storage: each decision is a transaction of its own.
+
+    What is final is kept in mind, since it stays so as long as there is the session; of one that was just made it goes with
+    what is journaled next.
+    """
 
     _writer: Writer
     _storage: Changing
+    _final: OrderedDict[SessionId, Ownership] = field(factory=OrderedDict, init=False)
 
     async def claim(self, wanted: Ownership) -> bool:
         """See `Owners.claim`."""
@@ -124,6 +138,13 @@ class SharedOwners:
                 await link.run(statements.OWN, statements.owner_row(become))
             return become is not None
 
+    async def begin(self, session_id: SessionId, principal: Principal) -> None:
+        """See `Owners.begin`."""
+        check_text(session_id, principal)
+        made = Ownership(session_id, principal)
+        self._writer.own(session_id, made)
+        await self._remember(made)
+
     async def release(self, session_id: SessionId, principal: Principal) -> None:
         """See `Owners.release`."""
         async with self._deciding(session_id) as (link, held):
@@ -132,13 +153,16 @@ class SharedOwners:
 
     async def page(self, after: SessionId, most: int) -> Sequence[Ownership]:
         """See `Owners.page`."""
+        await self._writer.written()
         return await self._writer.storage.page_of_owners(after, most)
 
     async def forget(self, held: Ownership) -> None:
         """See `Owners.forget`."""
+        await self._writer.written()
         async with self._deciding(held.session_id) as (link, stands):
             if stands == held:
                 await link.run(statements.DISOWN, {"of": held.session_id})
+                self._final.pop(held.session_id, None)
 
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """See `Owners.of`."""
@@ -146,7 +170,24 @@ class SharedOwners:
         return {session_id: held for session_id, held in (await self._held(sessions)).items() if held.stands(now)}
 
     async def _held(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
-        return {held.session_id: held for held in await self._writer.storage.owners(sessions)}
+        known = {one: self._final[one] for one in sessions if one in self._final}
+        unknown = [one for one in sessions if one not in known]
+        if not unknown:
+            return known
+        stored = {held.session_id: held for held in await self._writer.storage.owners(unknown)}
+        for held in stored.values():
+            if held.until is None:
+                await self._remember(held)
+        return {**stored, **known}
+
+    async def _remember(self, held: Ownership) -> None:
+        """Keep in mind what is final; the older half of too many is let go of, once it can be found in the storage."""
+        self._final[held.session_id] = held
+        if len(self._final) <= RECENT:
+            return
+        await self._writer.written()
+        for _ in range(len(self._final) - RECENT // 2):
+            self._final.popitem(last=False)
 
     @asynccontextmanager
     async def _deciding(self, session_id: SessionId) -> AsyncIterator[tuple[Link, Ownership | None]]:

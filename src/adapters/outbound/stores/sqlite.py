@@ -29,7 +29,7 @@ from .changes import changes
 from .files import claim, existing, hold
 from .reads import Link, SqlReads
 from .schema import CURRENT, VERSIONS, Schema, bring_up, judge
-from .statements import Statement, task_row, update_row
+from .statements import Statement, task_row
 from .storage import Batch
 from .sweep import sweep
 
@@ -282,7 +282,8 @@ def _write(batch: Batch, database: sqlite3.Connection) -> None:
         (head.key,) = run(statements.ADD_TASK, task_row(head, batch.standings[head])).fetchone()
     for statement, values in changes(batch):
         run(statement, values)
-    database.executemany(statements.ADD_UPDATE.sql, map(update_row, batch.rows))
+    for sql, added in statements.add_updates(batch.rows):
+        database.execute(sql, added)
     database.commit()
 
 
