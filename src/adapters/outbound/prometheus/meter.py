@@ -81,6 +81,9 @@ class PrometheusMeter:
     _deliveries: Histogram = field(init=False)
     _requests: Histogram = field(init=False)
     _refusals: Counter = field(init=False)
+    _counts: dict[tuple[Counter, str], Counter] = field(factory=dict, init=False)
+    _times: dict[tuple[Histogram, *tuple[str, ...]], Histogram] = field(factory=dict, init=False)
+    """What has been labelled before: to look one up in the library takes longer than to count with it."""
 
     def __attrs_post_init__(self) -> None:
         self._of_process()
@@ -129,6 +132,8 @@ class PrometheusMeter:
             self._attempts.labels(end.value)
         for state in TaskState:
             self._tasks.labels(state.value)
+        for kind in ("input", "output", "reasoning", "cache_read", "cache_write"):
+            self._tokens.labels(kind)
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         self.described.append(Described(f"opencode_a2a_{name}_total", "counter", doc, labels))
@@ -162,7 +167,7 @@ class PrometheusMeter:
 
     def task_became(self, state: TaskState) -> None:
         """Count the task."""
-        self._tasks.labels(state.value).inc()
+        self._count(self._tasks, state.value).inc()
 
     def updates_written(self, updates: int, waited: float) -> None:
         """Count them, and measure the first one's lag."""
@@ -175,7 +180,7 @@ class PrometheusMeter:
 
     def turn_ended(self, end: TurnEnd, seconds: float, usage: Usage) -> None:
         """Measure the turn, count its tokens and cost."""
-        self._turns.labels(end.value).observe(seconds)
+        self._time(self._turns, end.value).observe(seconds)
         spent = {
             "input": usage.input_tokens,
             "output": usage.output_tokens,
@@ -184,8 +189,10 @@ class PrometheusMeter:
             "cache_write": usage.cache_write_tokens,
         }
         for kind, tokens in spent.items():
-            self._tokens.labels(kind).inc(max(0, tokens))
-        self._cost.inc(max(0.0, usage.cost))
+            if tokens > 0:
+                self._count(self._tokens, kind).inc(tokens)
+        if usage.cost > 0:
+            self._cost.inc(usage.cost)
 
     def turn_spoke(self, seconds: float) -> None:
         """Measure the wait."""
@@ -193,7 +200,7 @@ class PrometheusMeter:
 
     def runtime_called(self, operation: str, end: CallEnd, seconds: float) -> None:
         """Measure the call."""
-        self._calls.labels(operation, end.value).observe(seconds)
+        self._time(self._calls, operation, end.value).observe(seconds)
 
     def feed_connected(self) -> None:
         """Count it."""
@@ -201,13 +208,25 @@ class PrometheusMeter:
 
     def delivery_attempted(self, end: DeliveryEnd, seconds: float) -> None:
         """Count and measure the attempt."""
-        self._attempts.labels(end.value).inc()
+        self._count(self._attempts, end.value).inc()
         self._deliveries.observe(seconds)
 
     def request_answered(self, operation: str, binding: str, seconds: float) -> None:
         """Measure the request."""
-        self._requests.labels(operation, binding).observe(seconds)
+        self._time(self._requests, operation, binding).observe(seconds)
 
     def refused(self, reason: str) -> None:
         """Count it."""
-        self._refusals.labels(reason).inc()
+        self._count(self._refusals, reason).inc()
+
+    def _count(self, counter: Counter, label: str) -> Counter:
+        known = self._counts.get((counter, label))
+        if known is None:
+            known = self._counts[counter, label] = counter.labels(label)
+        return known
+
+    def _time(self, histogram: Histogram, *labels: str) -> Histogram:
+        known = self._times.get((histogram, *labels))
+        if known is None:
+            known = self._times[(histogram, *labels)] = histogram.labels(*labels)
+        return known
