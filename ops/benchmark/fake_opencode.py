@@ -45,13 +45,11 @@ _AGENTS: Final[list[Json]] = [
         "description": "The default agent.",
         "mode": "primary",
         "native": True,
-        "permission": [],
         "options": {},
     }
 ]
 _CONSTANTS: Final[dict[str, object]] = {
     "global/health": {"healthy": True, "version": VERSION},
-    "permission": [],
     "question": [],
     "provider": _PROVIDERS,
     "agent": _AGENTS,
@@ -135,7 +133,8 @@ class Player:
                 continue
             batch.append(chunks)
             size += len(chunks)
-            self._fast.append(turn)
+            if turn.permission is None:  # else it waits for an answer, for ever: nobody here gives any
+                self._fast.append(turn)
 
         return b"".join(batch)
 
@@ -220,6 +219,16 @@ class OpenCode:
             if session.busy and session.directory == directory
         }
 
+    def asked(self, directory: str) -> list[Json]:
+        """List the permissions of a directory that wait for an answer."""
+        return [
+            turn.permission
+            for session in self.sessions.values()
+            if session.directory == directory
+            for turn in session.turns
+            if turn.permission is not None
+        ]
+
 
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection: requests one after the other, or the feed for the rest of its life."""
@@ -292,6 +301,8 @@ class Connection(asyncio.Protocol):
                 self._reply(200, [session.json() for session in found[-100:]])
             case ["GET", "session", "status"]:
                 self._reply(200, opencode.statuses(directory))
+            case ["GET", "permission"]:
+                self._reply(200, opencode.asked(directory))
             case ["POST", "session", name, "abort"]:
                 opencode.abort(name)
                 self._reply(200, answer=True)

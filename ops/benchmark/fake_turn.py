@@ -29,7 +29,7 @@ _LETTERS: Final = "0A9cZEcwE1dVpX"
 _ID_LENGTH: Final = len("evt_") + 12 + len(_LETTERS)
 
 
-def new_id(kind: Literal["evt", "ses", "msg", "prt"]) -> str:
+def new_id(kind: Literal["evt", "ses", "msg", "prt", "per"]) -> str:
     """A unique, time-ordered identifier in OpenCode's form."""
     return f"{kind}_{next(_count):012x}{_LETTERS}"
 
@@ -151,6 +151,7 @@ class Turn:
         self._user_part = new_id("prt")
         self._answer = new_id("msg")
         self._parts = [new_id("prt") for _ in range(3)]
+        self.permission: Json | None = None
         self._text = ""
         self._chunks = self._play()
 
@@ -181,6 +182,10 @@ class Turn:
 
     def _play(self) -> Iterator[bytes]:
         yield b"".join(self._opening())
+        if self.script.ask:
+            self.permission = self._asked_for()
+            yield self.session.say("permission.asked", **self.permission)
+            self.permission = None
         yield from self._deltas()
 
         self._ended = _now()
@@ -204,6 +209,17 @@ class Turn:
         yield session.say("session.status", status={"type": "busy"})
         yield session.record("message.part.updated", part=self._step_start(), time=_now())
         yield session.record("message.part.updated", part=self._answer_text(), time=_now())
+
+    def _asked_for(self) -> Json:
+        return {
+            "id": new_id("per"),
+            "sessionID": self.session.id,
+            "permission": "bash",
+            "patterns": ["make check"],
+            "always": ["make *"],
+            "metadata": {},
+            "tool": {"messageID": self._answer, "callID": "call_1"},
+        }
 
     def _deltas(self) -> Iterator[bytes]:
         """The deltas, each as one formatted line: encoding them one by one would make the fake the bottleneck."""

@@ -279,11 +279,11 @@ class A2A(Target):
 
     def stream(self, script: Script) -> bytes:
         """Send a message, to be answered by a stream."""
-        return self._call("SendStreamingMessage", script, "text/event-stream")
+        return self.call("SendStreamingMessage", {"message": self.message(script)}, "text/event-stream")
 
     def unary(self, script: Script) -> bytes:
         """Send a message, to be answered when its task is over."""
-        return self._call("SendMessage", script, "application/json")
+        return self.call("SendMessage", {"message": self.message(script)})
 
     def read_stream(self, reply: Reply, *, timed: bool = False) -> Reading:
         """Read a task's updates."""
@@ -303,9 +303,14 @@ class A2A(Target):
         answer.take(_result(reply.body()))
         return Reading(answer.text(), answer.completed)
 
-    def _call(self, method: str, script: Script, accept: str) -> bytes:
-        message = {"messageId": str(uuid.uuid4()), "role": "ROLE_USER", "parts": [{"text": script.prompt()}]}
-        call = {"jsonrpc": "2.0", "id": "1", "method": method, "params": {"message": message}}
+    @staticmethod
+    def message(script: Script) -> dict[str, object]:
+        """Give a new message that asks for the turn."""
+        return {"messageId": str(uuid.uuid4()), "role": "ROLE_USER", "parts": [{"text": script.prompt()}]}
+
+    def call(self, method: str, params: dict[str, object], accept: str = "application/json") -> bytes:
+        """Give a request that calls a method."""
+        call = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params}
         return self._request(
             "POST",
             "/",

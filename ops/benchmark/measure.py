@@ -15,6 +15,8 @@ from ops.benchmark.script import Script
 from ops.benchmark.stand import Stand
 
 STREAM: Final = Script(n=2000, size=20)
+LONG: Final = Script(n=10_000, size=20)
+PACED: Final = Script(n=200, size=20, rate=50)
 _ONE: Final = Script(n=1)
 _PATIENCE: Final = 20.0  # for one answer
 # What a server puts off until after its answer is its cost as well.
@@ -96,6 +98,25 @@ async def streams(stand: Stand, *, script: Script, at_once: int, total: int) -> 
     return outcome
 
 
+async def written(stand: Stand, *, script: Script, at_once: int) -> Outcome:
+    """What streamed turns have the store write and keep, for each byte of text."""
+    assert stand.store is not None  # noqa: S101 - who has none is not asked
+    size, disk = await stand.store.size(), await stand.written()
+    async with _wires(stand, at_once) as wires:
+        replies = await _streamed(stand, wires, script)
+        await asyncio.sleep(_AFTERMATH)
+
+    outcome = Outcome()
+    _judge(outcome, replies, stand.target.read_stream, fits=script.fits)
+    text = at_once * script.n * script.size
+    outcome.figures = {
+        "disk": (await stand.written() - disk) / text,
+        "size": (await stand.store.size() - size) / text,
+    }
+
+    return outcome
+
+
 async def latency(stand: Stand, *, at_once: int, rate: float, seconds: float) -> Outcome:
     """From OpenCode's sending of a delta to the client's reading of it, on steady streams."""
     script = Script(n=int(rate * seconds), size=40, rate=rate, stamp=True)
@@ -105,7 +126,7 @@ async def latency(stand: Stand, *, at_once: int, rate: float, seconds: float) ->
     outcome = Outcome()
     readings = _judge(outcome, replies, lambda reply: stand.target.read_stream(reply, timed=True), fits=script.fits)
     seen = sorted(late for reading in readings for late in reading.latencies)
-    outcome.figures = {"p50": _percentile(seen, 50), "p99": _percentile(seen, 99)}
+    outcome.figures = {"p50": percentile(seen, 50), "p99": percentile(seen, 99)}
 
     return outcome
 
@@ -125,8 +146,8 @@ async def slow(stand: Stand, *, at_once: int, seconds: float) -> Outcome:
     _judge(outcome, replies, stand.target.read_stream, fits=lambda text: script.fits(text, cut_short=True))
     outcome.figures = {
         "rss_kb": kept / at_once / 1024,
-        "card_p50": _percentile(cards, 50),
-        "card_p99": _percentile(cards, 99),
+        "card_p50": percentile(cards, 50),
+        "card_p99": percentile(cards, 99),
     }
 
     return outcome
@@ -214,7 +235,7 @@ def _judge(
     return readings
 
 
-def _percentile(ordered: Sequence[float], percent: float) -> float:
+def percentile(ordered: Sequence[float], percent: float) -> float:
     """By nearest rank; not a number when there is nothing to rank."""
     if not ordered:
         return math.nan

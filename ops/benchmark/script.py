@@ -7,7 +7,7 @@ Both ends import this: the fake plays a script, the reader checks the answer aga
 import re
 from dataclasses import dataclass
 
-_SETTING = re.compile(r"\b(n|size|rate|stamp)=([0-9.]+)")
+_SETTING = re.compile(r"\b(n|size|rate|stamp|ask)=([0-9.]+)")
 _NUMBERED = re.compile(r"(\d{7})@(\d{19})x* ")
 _NUMBER = 7
 _STAMP = 19
@@ -18,7 +18,7 @@ class Script:
     """
     A turn of `n` deltas, each `size` bytes of text, `rate` of them a second (0: as fast as possible).
 
-    With `stamp`, each delta carries time.monotonic_ns() of its sending, which Linux takes from one clock for
+    With `ask`, it asks for a permission before it says anything, and waits. With `stamp`, each delta carries time.monotonic_ns() of its sending, which Linux takes from one clock for
     all processes.
     """
 
@@ -26,6 +26,7 @@ class Script:
     size: int = 20
     rate: float = 0.0
     stamp: bool = False
+    ask: bool = False
 
     @classmethod
     def parse(cls, prompt: str) -> "Script":
@@ -38,11 +39,12 @@ class Script:
             size=max(int(said.get("size", "20")), _NUMBER + 1 + stamp * (_STAMP + 1)),
             rate=float(said.get("rate", "0")),
             stamp=stamp,
+            ask=bool(int(said.get("ask", "0"))),
         )
 
     def prompt(self) -> str:
         """Say the script as a prompt."""
-        return f"n={self.n} size={self.size} rate={self.rate:g} stamp={self.stamp:d}"
+        return f"n={self.n} size={self.size} rate={self.rate:g} stamp={self.stamp:d} ask={self.ask:d}"
 
     def word(self, number: int) -> str:
         """The text of one delta, without a stamp."""

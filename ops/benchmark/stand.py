@@ -21,6 +21,7 @@ from typing import Final
 import psutil  # type: ignore[import-untyped]
 
 from ops.benchmark.load import A2A, Relay, Target, Wire
+from ops.benchmark.store import Store
 
 ROOT: Final = Path(__file__).parents[2]
 DEFAULT_SERVER: Final = (sys.executable, "-m", "opencode_a2a_server.app.cli", "serve")
@@ -35,8 +36,9 @@ class NotReady(Exception):
 class Stand:
     """What the measures see: where to send requests, and the meters."""
 
-    def __init__(self, target: Target, fake: int, server: psutil.Process) -> None:
+    def __init__(self, target: Target, fake: int, server: psutil.Process, store: Store | None = None) -> None:
         self.target = target
+        self.store = store
         self._fake = fake
         self._server = server
 
@@ -47,6 +49,10 @@ class Stand:
     def rss(self) -> int:
         """The resident bytes of the server's whole process tree."""
         return sum(one.memory_info().rss for one in self._tree())
+
+    async def written(self) -> int:
+        """The bytes that the server's store has given to the disk so far."""
+        return 0 if self.store is None else await self.store.written(self._tree())
 
     async def finish_turns(self) -> None:
         """Let OpenCode end all its turns."""
@@ -83,11 +89,11 @@ async def relay_stand(home: Path) -> AsyncIterator[Stand]:
 
 
 @contextlib.asynccontextmanager
-async def our_stand(home: Path, command: Sequence[str]) -> AsyncIterator[Stand]:
-    """Our server with a database of its own."""
+async def our_stand(home: Path, command: Sequence[str], store: Store, token: str | None = None) -> AsyncIterator[Stand]:
+    """Our server with a store of its own."""
     async with _fake_opencode(home, "ours") as fake:
         port = _free_port()
-        token = secrets.token_urlsafe(16)
+        token = token or secrets.token_urlsafe(16)
         env = {
             "OPENCODE_BASE_URL": f"http://127.0.0.1:{fake}",
             "OPENCODE_DIRECTORY": str(home),
@@ -95,13 +101,13 @@ async def our_stand(home: Path, command: Sequence[str]) -> AsyncIterator[Stand]:
             "A2A_PORT": str(port),
             "A2A_BEARER_TOKEN": token,
             "A2A_TASK_STORE_BACKEND": "database",
-            "A2A_TASK_STORE_DATABASE_URL": f"sqlite+aiosqlite:///{home / 'bench.db'}",
+            "A2A_TASK_STORE_DATABASE_URL": store.url,
             "A2A_LOG_LEVEL": "WARNING",
         }
         with _running(command, env=env, cwd=home, log=home / "ours.log") as server:
             target = A2A(port, token)
             await _ready(server, port, target.card, home / "ours.log")
-            yield Stand(target, fake, server)
+            yield Stand(target, fake, server, store)
 
 
 @contextlib.asynccontextmanager
