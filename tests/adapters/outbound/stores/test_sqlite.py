@@ -230,6 +230,25 @@ async def test_unfinished_tasks_are_found_by_an_index_of_their_own(path: Path) -
 # Size
 
 
+async def test_its_pages_are_small(stores: Stores, path: Path) -> None:
+    async with stores.live():
+        ((page,),) = run(path, "PRAGMA page_size")
+
+    assert page == 1024
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 85, 256, 1000])
+async def test_updates_are_written_by_few_statements_all_of_them_in_order(stores: Stores, count: int) -> None:
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([TOLD, *(TextAppended(TEXT, f"{number} ") for number in range(count))])
+        await log.durable()
+    async with stores.live() as life:
+        read = await life.journal.open(TASK)
+
+    assert read.task.artifacts[TEXT].text == "".join(f"{number} " for number in range(count))
+
+
 async def test_text_takes_at_most_three_times_its_bytes(stores: Stores) -> None:
     letters = random.Random(1)  # noqa: S311 - a text that compresses as badly as prose
     texts = ["".join(letters.choices("etaoin shrdlu,cmfwyp", k=100)) for _ in range(10_000)]
