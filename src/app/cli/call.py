@@ -46,7 +46,7 @@ def called_with(settings: Settings, *, ca_file: str | None = None, binding: str 
         settings,
         client=evolve(
             client,
-            ca_file=ca_file or client.ca_file,
+            authorities=ca_file or client.authorities,
             transports=binding.upper() if binding else client.transports,
         ),
     )

@@ -34,7 +34,7 @@ def authorities(settings: Settings) -> ssl.SSLContext:
 
     """
     context = httpx.create_ssl_context()
-    if path := settings.client.ca_file:
+    if path := settings.client.authorities:
         try:
             context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError) as error:
@@ -51,7 +51,7 @@ def roots(settings: Settings) -> bytes:
 
     """
     authorities(settings)
-    own = Path(settings.client.ca_file).read_bytes() if settings.client.ca_file else b""
+    own = Path(settings.client.authorities).read_bytes() if settings.client.authorities else b""
     return Path(certifi.where()).read_bytes() + b"\n" + own
 
 

@@ -42,7 +42,7 @@ class ClientSettings:
         "JSONRPC,HTTP+JSON,GRPC",
         check=_bindings,
     )
-    ca_file: str | None = setting(
+    authorities: str | None = setting(
         "A2A_CLIENT_CA_FILE",
         "File with certificates, in PEM, of authorities that are trusted over TLS besides those that all clients know: for "
         "agents, and for this service where commands call it. `--ca-file` takes precedence.",
