@@ -193,7 +193,7 @@ async def conversation(
     task, state = "", ""
     try:
         try:
-            with _told_errors(url):
+            with _told_errors(url, http):
                 async for answer in client.send_message(_request(order), context=_context(http)):
                     told = MessageToDict(answer)
                     task, state = _standing(told, task, state)
@@ -203,7 +203,7 @@ async def conversation(
                 raise  # else the stream broke, and the task goes on
         while task and order.wait and state not in (*TERMINAL, *INTERRUPTED):
             await pause(_POLL_SECONDS)
-            with _told_errors(url):
+            with _told_errors(url, http):
                 asked = client.get_task(GetTaskRequest(id=task), context=_context(http))
                 told = {"task": MessageToDict(await asked)}
             task, state = _standing(told, task, state)
@@ -217,7 +217,7 @@ async def final(http: httpx.AsyncClient, url: str, task: str, settings: Settings
     card = await fetch_card(http, url, settings)
     client = _client(http, url, card, settings, streaming=False)
     try:
-        with _told_errors(url):
+        with _told_errors(url, http):
             return MessageToDict(await client.get_task(GetTaskRequest(id=task), context=_context(http)))
     finally:
         await client.close()
@@ -303,29 +303,33 @@ def _standing(told: Mapping[str, Any], task: str, state: str) -> tuple[str, str]
 
 
 @contextmanager
-def _told_errors(url: str) -> Iterator[None]:
+def _told_errors(url: str, http: httpx.AsyncClient) -> Iterator[None]:
     """Make what the SDK raises ours."""
     try:
         yield
     except A2AError as error:
-        raise _failed(url, error) from error
+        raise _failed(url, error, known="authorization" in http.headers) from error
 
 
-def _failed(url: str, error: A2AError) -> CallFailed:
+def _failed(url: str, error: A2AError, *, known: bool) -> CallFailed:
+    """Say what a call came to; `known` is whether credentials were given."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in _REFUSED:
-        says = f"{url} does not take the credentials: {cause.response.status_code}"
-        if "authorization" not in cause.request.headers:
-            return CallFailed(f"{url} wants credentials", UNAUTHENTICATED, "A2ACLI_ERR_CREDENTIALS_MISSING", _AUTH_HINT)
-        return CallFailed(says, UNAUTHENTICATED, _AUTH_FAILED, _AUTH_HINT)
+        return _unauthenticated(url, str(cause.response.status_code), known=known)
     if code := _grpc_code(cause):
-        return _refused_by_grpc(url, error, code)
+        return _refused_by_grpc(url, error, code, known=known)
     if isinstance(cause, httpx.TimeoutException):
         return CallFailed(f"{url} did not answer in time", TIMEOUT, "A2ACLI_ERR_TIMEOUT")
     if isinstance(cause, httpx.RequestError):
         reason = str(cause) or type(cause).__name__
         return CallFailed(f"{url} cannot be reached: {reason}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE")
     return _said_by_the_agent(error)
+
+
+def _unauthenticated(url: str, says: str, *, known: bool) -> CallFailed:
+    if not known:
+        return CallFailed(f"{url} wants credentials", UNAUTHENTICATED, "A2ACLI_ERR_CREDENTIALS_MISSING", _AUTH_HINT)
+    return CallFailed(f"{url} does not take the credentials: {says}", UNAUTHENTICATED, _AUTH_FAILED, _AUTH_HINT)
 
 
 def _said_by_the_agent(error: A2AError) -> CallFailed:
@@ -341,9 +345,9 @@ def _grpc_code(cause: Any) -> str:
     return str(cause.code().name)
 
 
-def _refused_by_grpc(url: str, error: A2AError, code: str) -> CallFailed:
+def _refused_by_grpc(url: str, error: A2AError, code: str, *, known: bool) -> CallFailed:
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return CallFailed(f"{url} does not take the credentials: {error}", UNAUTHENTICATED, _AUTH_FAILED, _AUTH_HINT)
+        return _unauthenticated(url, str(error), known=known)
     if code == "UNAVAILABLE":
         hint = UNTRUSTED_HINT if untrusted(str(error)) else ""
         return CallFailed(f"{url} cannot be reached: {error}", UNREACHABLE, "A2ACLI_ERR_UNREACHABLE", hint)

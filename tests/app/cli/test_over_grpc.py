@@ -108,6 +108,15 @@ def test_what_grpc_comes_to_is_told_as_over_http(
     assert (done.exit_code, json.loads(done.stdout)["error"]["code"]) == (exit_code, code)
 
 
+def test_who_gave_no_credentials_is_told_how_to(web: FakeAgent, agent: GrpcAgent) -> None:
+    agent.results["SendStreamingMessage"] = grpc.StatusCode.UNAUTHENTICATED, ""
+
+    done = run("call", web, "hi", "--binding", "grpc", A2A_CLIENT_BEARER_TOKEN="")
+
+    assert (done.exit_code, "wants credentials" in done.stderr, "--token-file" in done.stderr) == (4, True, True)
+    assert "authorization" not in agent.metadata[0]
+
+
 @pytest.mark.anyio
 async def test_a_stream_that_breaks_off_is_gone_on_with_by_looking(web: FakeAgent, agent: GrpcAgent) -> None:
     agent.cut = True
