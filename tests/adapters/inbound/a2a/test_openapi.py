@@ -126,7 +126,7 @@ def test_a_route_that_nobody_described_leaves_the_document_unmade() -> None:
     async def new() -> None: ...
 
     with pytest.raises(LookupError, match="GET /new is served and not described"):
-        document(Service("", "", "", "", ("1.0",)), Litestar([new]).routes)
+        document(Service("", "", "", "", ("1.0",)), Litestar([new], logging_config=None).routes)
 
 
 async def test_only_what_is_switched_on_is_described() -> None:
