@@ -11,6 +11,8 @@ import pytest
 # What hundreds of processes load, those of the tests and those they start, is compiled once, not by each of them.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# What is forked here runs another program at once: gRPC needs to prepare nothing for it, nor to say that it could not.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 
 @pytest.fixture
