@@ -93,6 +93,14 @@ def listed(values: Sequence[str]) -> list[str]:
     return [item.strip() for value in values for item in value.split(",") if item.strip()]
 
 
+def is_ipv6(text: str) -> bool:
+    """Say whether this is an address of IPv6, as URLs have it in brackets: without a zone."""
+    try:
+        return "%" not in text and bool(IPv6Address(text))
+    except ValueError:
+        return False
+
+
 def bare(caller: str) -> str:
     """Give the address of `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
     if caller.startswith("["):

@@ -64,6 +64,20 @@ def test_a_trusted_proxy_says_where_the_service_is(headers: Sequence[tuple[str, 
     assert url(*headers) == expected
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("x-forwarded-host", "[:]:80")],
+        [("x-forwarded-host", "[1.2.3.4]")],
+        [("x-forwarded-host", "agent.example:65536")],
+        [("x-forwarded-port", "65536"), ("x-forwarded-host", "inside:8000")],
+        [("x-forwarded-port", "²"), ("x-forwarded-host", "inside:8000")],
+    ],
+)
+def test_a_host_or_a_port_that_no_url_can_have_does_not_count(headers: Sequence[tuple[str, str]]) -> None:
+    assert url(*headers) == "http://inside:8000"
+
+
 @pytest.mark.parametrize("peer", ["203.0.113.7", "11.0.0.1", "2001:db8::1", "unix", "", None])
 @pytest.mark.parametrize("headers", [[FORWARDED], [*X_FORWARDED]])
 def test_nobody_else_does(peer: str | None, headers: Sequence[tuple[str, str]]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import field, frozen
 from litestar.types import Scope
 
-from opencode_a2a_server.adapters.inbound.a2a.proxies import Heard, Proxies, forwarded, heard_of, listed
+from opencode_a2a_server.adapters.inbound.a2a.proxies import Heard, Proxies, forwarded, heard_of, is_ipv6, listed
 from opencode_a2a_server.adapters.inbound.a2a.reply import Headers
 
 _LOOKED_AT: Final = (
@@ -18,6 +18,8 @@ _LOOKED_AT: Final = (
 _HOST: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
+_PORT: Final = re.compile("[0-9]{1,5}")
+_LAST_PORT: Final = 65_535
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 _PORTS: Final[Mapping[str, str]] = {"http": "80", "https": "443"}
 
@@ -70,11 +72,23 @@ class PublicUrl:
         """Put the URL together; what could not be part of one does not count."""
         scheme = told.get("proto", "").lower()
         scheme = scheme if scheme in _PORTS else self.default.partition(":")[0]
-        host = next(filter(None, map(_HOST.fullmatch, (told.get("host", ""), *heard.get("host", ())))), None)
+        host = next(filter(None, map(_host, (told.get("host", ""), *heard.get("host", ())))), None)
         if host is None:
             return self.default
-        port = host["port"] or (told.get("port", "") if told.get("port", "").isdigit() else "")
+        port = host["port"] or (told["port"] if _is_port(told.get("port", "")) else "")
         shown = f":{port}" if port and port != _PORTS[scheme] else ""
         prefix = told.get("prefix", "")
         prefix = prefix.rstrip("/") if _PREFIX.fullmatch(prefix) else ""
         return f"{scheme}://{host['name'].lower()}{shown}{prefix}"
+
+
+def _host(text: str) -> re.Match[str] | None:
+    """Read a host as URLs have it: a name or an address, perhaps with a port."""
+    found = _HOST.fullmatch(text)
+    if found is None or (found["port"] and not _is_port(found["port"])):
+        return None
+    return found if not text.startswith("[") or is_ipv6(found["name"][1:-1]) else None
+
+
+def _is_port(text: str) -> bool:
+    return _PORT.fullmatch(text) is not None and int(text) <= _LAST_PORT
