@@ -14,14 +14,14 @@ from litestar.testing import AsyncTestClient
 from opencode_a2a_server.adapters.inbound.a2a.app import create_app
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
-from tests.adapters.inbound.a2a.stage import CARD, HEADERS, TOKEN, Stage
+from tests.adapters.inbound.a2a.stage import CARD, HEADERS, TOKEN, Stage, untouched
 from tests.fakes.clock import settled
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_health_says_that_the_process_answers() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.get("/health")
 
     assert answer.json() == {"status": "ok", "version": "1.2.3", "protocol_versions": ["1.0", "0.3"]}
@@ -43,14 +43,14 @@ async def test_health_says_that_the_process_answers() -> None:
     ],
 )
 async def test_all_but_the_card_needs_credentials(method: str, path: str) -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.request(method, path)
 
     assert answer.status_code == 401
 
 
 async def test_every_route_is_behind_the_guard_but_the_card_and_the_keys() -> None:
-    app = Stage().app
+    app = untouched().app
 
     public = {
         path

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opencode_a2a_server.adapters.inbound.a2a.auth import BearerTokens
 from opencode_a2a_server.adapters.inbound.a2a.errors import Unauthenticated
-from tests.adapters.inbound.a2a.stage import PRINCIPAL, TOKEN, Stage
+from tests.adapters.inbound.a2a.stage import PRINCIPAL, TOKEN, Stage, untouched
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_any_bytes_are_nobody(value: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"Bearer \xff\xfe", b"\x00", "Bearer ключ".encode(), b"Bearer \xc3"])
 async def test_bytes_that_are_no_text_are_refused_not_broken_by(value: bytes) -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.get("/health", headers=[(b"authorization", value)])
 
     assert answer.status_code == 401

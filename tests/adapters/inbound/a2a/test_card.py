@@ -12,7 +12,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.document import VERSIONS, Car
 from opencode_a2a_server.adapters.inbound.a2a.card.extensions import extensions
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Card, Cards
-from tests.adapters.inbound.a2a.stage import CARD, Stage
+from tests.adapters.inbound.a2a.stage import CARD, untouched
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ def written(info: CardInfo) -> Card:
 
 
 async def test_anybody_gets_the_card() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.get(PATH)
 
     card = ParseDict(answer.json(), a2a.AgentCard(), ignore_unknown_fields=True)
@@ -40,7 +40,7 @@ async def test_anybody_gets_the_card() -> None:
 
 
 async def test_the_card_is_small_and_may_be_kept() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.get(PATH)
 
     assert len(answer.content) <= 8 * 1024
@@ -50,7 +50,7 @@ async def test_the_card_is_small_and_may_be_kept() -> None:
 
 @pytest.mark.parametrize("tag", ["{}", "W/{}", '"x", {}', "*"])
 async def test_who_has_the_card_does_not_get_it_again(tag: str) -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         etag = (await client.get(PATH)).headers["etag"]
 
         answer = await client.get(PATH, headers={"if-none-match": tag.format(etag)})
@@ -69,14 +69,14 @@ async def test_who_has_the_card_does_not_get_it_again(tag: str) -> None:
     ],
 )
 async def test_who_has_another_card_gets_this_one(headers: dict[str, str], status: int) -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.get(PATH, headers=headers)
 
     assert answer.status_code == status
 
 
 async def test_head_gets_the_headers_of_the_card() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         head, card = await client.head(PATH), await client.get(PATH)
 
     assert (head.status_code, head.content) == (200, b"")

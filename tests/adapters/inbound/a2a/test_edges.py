@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.adapters.inbound.a2a.stage import HEADERS, Stage
+from tests.adapters.inbound.a2a.stage import HEADERS, untouched
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +50,7 @@ ODD = {
 @pytest.mark.parametrize("path", ["/message:send", "/message:stream", "/v1/message:send", "/v1/message:stream"])
 @pytest.mark.parametrize("name", ODD)
 async def test_an_odd_body_is_refused_over_http(path: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    stage = Stage()
+    stage = untouched()
     async with stage.client({"authorization": HEADERS["authorization"]}) as client:
         answer = await client.post(path, content=ODD[name], headers={"content-type": "application/json"})
 
@@ -65,7 +65,7 @@ async def test_an_odd_body_is_refused_over_http(path: str, name: str, caplog: py
 async def test_odd_parameters_are_refused_over_json_rpc(
     method: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage = Stage()
+    stage = untouched()
     body = b'{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}' % (method.encode(), ODD[name])
     async with stage.client({"authorization": HEADERS["authorization"]}) as client:
         answer = await client.post("/", content=body, headers={"content-type": "application/json"})
@@ -79,7 +79,7 @@ async def test_odd_parameters_are_refused_over_json_rpc(
 @pytest.mark.parametrize("request_id", [NINES, b"-" + NINES, b"18446744073709551616", b"1e300", b'"' + NINES + b'"'])
 async def test_an_id_comes_back_as_it_was_however_large(request_id: bytes) -> None:
     body = b'{"jsonrpc":"2.0","id":%s,"method":"GetTask","params":{"id":"x"}}' % request_id
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post("/", content=body, headers={"content-type": "application/json"})
 
     assert answer.json()["id"] == json.loads(request_id)
@@ -88,7 +88,7 @@ async def test_an_id_comes_back_as_it_was_however_large(request_id: bytes) -> No
 
 async def test_of_a_key_that_comes_twice_the_last_one_counts() -> None:
     body = b'{"jsonrpc":"2.0","id":1,"id":2,"method":"x","method":"GetTask","params":{"id":"x"}}'
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post("/", content=body, headers={"content-type": "application/json"})
 
     assert (answer.json()["id"], answer.json()["error"]["code"]) == (2, -32001)
@@ -98,14 +98,14 @@ async def test_of_a_key_that_comes_twice_the_last_one_counts() -> None:
     "body", [b"", b"{", b'{"jsonrpc":"2.0","method":5}', b"[]", b'[{"jsonrpc":"2.0","method":"GetTask"}]']
 )
 async def test_what_is_no_call_is_no_notification_either(body: bytes) -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post("/", content=body, headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.json()["id"]) == (200, None)
 
 
 async def test_who_sends_nothing_is_told_so() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answers = [await client.post(path) for path in ("/", "/message:send")]
 
     assert all("there is no body" in answer.json()["error"]["message"] for answer in answers)

@@ -18,7 +18,7 @@ from opencode_a2a_server.adapters.inbound.a2a.errors import (
 )
 from opencode_a2a_server.domain import errors
 from tests.adapters.inbound.a2a.listener import Listener
-from tests.adapters.inbound.a2a.stage import HEADERS, Stage, message_json
+from tests.adapters.inbound.a2a.stage import HEADERS, Stage, message_json, untouched
 
 pytestmark = pytest.mark.anyio
 
@@ -164,7 +164,7 @@ def test_every_refusal_of_the_domain_has_a_row() -> None:
     ],
 )
 async def test_what_litestar_refuses_has_the_same_shape(method: str, path: str, status: int, reason: str) -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.request(method, path)
 
     assert answer.status_code == status
@@ -182,21 +182,21 @@ async def test_what_litestar_refuses_has_the_same_shape(method: str, path: str, 
     ],
 )
 async def test_a_method_that_is_not_allowed_names_those_which_are(path: str, allowed: str) -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.put(path)
 
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 async def test_what_is_posted_is_not_got() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.get("/tasks/x:cancel")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
 
 
 async def test_a_foreign_host_header_is_refused_in_the_same_shape() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.get("/tasks/x", headers={"host": "a b"})
 
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
@@ -204,7 +204,7 @@ async def test_a_foreign_host_header_is_refused_in_the_same_shape() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/message:send", "/message:stream"])
 async def test_a_body_that_is_too_large_is_refused(path: str) -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post(path, json={"message": message_json("x" * 5000)})
 
     assert answer.status_code == 413
@@ -216,7 +216,7 @@ async def test_a_body_of_unknown_length_that_is_too_large_is_refused() -> None:
         for _ in range(100):
             yield b" " * 100
 
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post("/message:send", content=endless())  # type: ignore[arg-type]
 
     assert answer.status_code == 413
@@ -237,7 +237,7 @@ def test_other_errors_of_litestar_have_rows(error: Exception, code: int, http: i
 
 
 async def test_without_credentials_nothing_is_told() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.post("/", json={"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": "x"}})
 
     assert answer.status_code == 401

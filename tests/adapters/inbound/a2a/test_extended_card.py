@@ -22,7 +22,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.skills import Skill
 from opencode_a2a_server.domain.errors import UnsupportedOperation
 from tests.adapters.inbound.a2a.grpc.line import OLD as OLD_METADATA
 from tests.adapters.inbound.a2a.grpc.line import line
-from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage
+from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage, untouched
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 from tests.conformance.clauses import clause
 
@@ -90,7 +90,7 @@ async def test_the_public_card_says_that_there_is_one() -> None:
 
 
 async def test_nobody_else_gets_it() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         new, old = await client.get("/extendedAgentCard"), await client.get("/v1/card")
         call = {"jsonrpc": "2.0", "id": 1, "method": "GetExtendedAgentCard"}
         rpc = await client.post("/", json=call)
@@ -100,7 +100,7 @@ async def test_nobody_else_gets_it() -> None:
 
 @pytest.mark.parametrize(("path", "version"), [("/extendedAgentCard", "1.0"), ("/v1/card", "0.3")])
 async def test_who_has_it_does_not_get_it_again(path: str, version: str) -> None:
-    async with Stage().client({**HEADERS, "a2a-version": version}) as client:
+    async with untouched().client({**HEADERS, "a2a-version": version}) as client:
         first = await client.get(path)
         by_tag = await client.get(path, headers={"if-none-match": first.headers["etag"]})
         by_date = await client.get(path, headers={"if-modified-since": first.headers["last-modified"]})
@@ -121,14 +121,14 @@ async def test_the_two_cards_have_tags_of_their_own() -> None:
 
 @pytest.mark.parametrize("params", [{}, None])
 async def test_json_rpc_needs_no_parameters(params: object) -> None:
-    assert "result" in await Stage().rpc("GetExtendedAgentCard", params)
+    assert "result" in await untouched().rpc("GetExtendedAgentCard", params)
 
 
 # In the words of 0.3
 
 
 async def test_a_client_of_0_3_gets_it_over_json_rpc() -> None:
-    async with Stage().client(OLD) as client:
+    async with untouched().client(OLD) as client:
         call = {"jsonrpc": "2.0", "id": 1, "method": "agent/getAuthenticatedExtendedCard"}
         result = (await client.post("/", json=call)).json()["result"]
 
@@ -141,7 +141,7 @@ async def test_a_client_of_0_3_gets_it_over_json_rpc() -> None:
 
 
 async def test_over_http_both_kinds_of_clients_of_0_3_find_its_security_schemes() -> None:
-    async with Stage().client(OLD) as client:
+    async with untouched().client(OLD) as client:
         answer = await client.get("/v1/card")
 
     scheme = answer.json()["securitySchemes"]["bearerAuth"]
@@ -165,7 +165,7 @@ async def test_a_client_of_0_3_gets_it_over_grpc() -> None:
 
 @pytest.mark.parametrize(("path", "version"), [("/extendedAgentCard", "0.3"), ("/v1/card", "1.0")])
 async def test_each_path_is_of_its_version(path: str, version: str) -> None:
-    async with Stage().client({**HEADERS, "a2a-version": version}) as client:
+    async with untouched().client({**HEADERS, "a2a-version": version}) as client:
         answer = await client.get(path)
 
     assert answer.status_code == 400

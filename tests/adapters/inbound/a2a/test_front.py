@@ -18,7 +18,7 @@ from opencode_a2a_server.adapters.inbound.a2a.reply import Content, Terms, settl
 from opencode_a2a_server.domain.message import TextPart
 from tests.adapters.inbound.a2a.keys import KEYS
 from tests.adapters.inbound.a2a.listener import Listener
-from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage, message_json
+from tests.adapters.inbound.a2a.stage import CARD, HEADERS, Stage, message_json, untouched
 from tests.adapters.inbound.a2a.updates import COMPLETED, STARTED, told
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def asked(
 
 
 async def test_who_is_no_browser_is_told_nothing_of_origins() -> None:
-    answer = await asked(Stage(), "GET", "/health")
+    answer = await asked(untouched(), "GET", "/health")
 
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert answer.headers["vary"] == "Accept-Encoding, Origin"
@@ -57,7 +57,7 @@ async def test_a_page_of_an_origin_that_is_allowed_may_call(listed: str) -> None
 
 
 async def test_pages_of_the_service_itself_may_always_call() -> None:
-    answer = await asked(Stage(), "GET", "/health", {"origin": CARD.public_url})
+    answer = await asked(untouched(), "GET", "/health", {"origin": CARD.public_url})
 
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, CARD.public_url)
 
@@ -76,7 +76,7 @@ async def test_a_foreign_page_may_not_call(origin: str) -> None:
 
 
 async def test_who_speaks_0_3_is_refused_in_its_words() -> None:
-    answer = await asked(Stage(), "GET", "/v1/tasks/x", {"origin": "https://evil.example"})
+    answer = await asked(untouched(), "GET", "/v1/tasks/x", {"origin": "https://evil.example"})
 
     assert (answer.status_code, answer.json()["code"]) == (403, -32061)
 
@@ -96,7 +96,7 @@ async def test_a_browser_may_ask_without_credentials_what_a_page_may_do(path: st
 
 
 async def test_a_browser_is_told_that_a_foreign_page_may_not() -> None:
-    answer = await asked(Stage(), "OPTIONS", "/", {"origin": PAGE, **ASKING}, token=False)
+    answer = await asked(untouched(), "OPTIONS", "/", {"origin": PAGE, **ASKING}, token=False)
 
     assert answer.status_code == 403
     assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -199,7 +199,7 @@ async def test_head_that_is_refused_has_no_body(headers: dict[str, str]) -> None
 
 @pytest.mark.parametrize(("path", "allow"), [("/", "OPTIONS, POST"), ("/message:send", "OPTIONS, POST")])
 async def test_there_is_no_head_where_there_is_no_get(path: str, allow: str) -> None:
-    answer = await asked(Stage(), "HEAD", path)
+    answer = await asked(untouched(), "HEAD", path)
 
     assert (answer.status_code, answer.headers["allow"], answer.content) == (405, allow, b"")
 
@@ -220,13 +220,13 @@ async def test_there_is_no_head_where_there_is_no_get(path: str, allow: str) -> 
     ],
 )
 async def test_options_name_what_a_path_takes(path: str, allow: str) -> None:
-    answer = await asked(Stage(), "OPTIONS", path, token=False)
+    answer = await asked(untouched(), "OPTIONS", path, token=False)
 
     assert (answer.status_code, answer.headers["allow"], answer.content) == (204, allow, b"")
 
 
 async def test_options_of_nothing_in_particular_are_all() -> None:
-    listener = await Listener(Stage().app, "OPTIONS", "*").begin()
+    listener = await Listener(untouched().app, "OPTIONS", "*").begin()
 
     assert (listener.status, listener.pieces) == (204, [])
     assert listener.answer_headers["allow"] == "DELETE, GET, HEAD, OPTIONS, POST"
@@ -234,7 +234,7 @@ async def test_options_of_nothing_in_particular_are_all() -> None:
 
 @pytest.mark.parametrize("path", ["/nothing", "/tasks/x:nothing"])
 async def test_there_are_no_options_where_there_is_nothing(path: str) -> None:
-    assert (await asked(Stage(), "OPTIONS", path)).status_code == 404
+    assert (await asked(untouched(), "OPTIONS", path)).status_code == 404
 
 
 # Compression
@@ -261,7 +261,7 @@ async def test_a_large_answer_is_compressed(size: int) -> None:
 
 
 async def test_a_small_answer_is_not_compressed() -> None:
-    assert "content-encoding" not in (await asked(Stage(), "GET", "/health", {"accept-encoding": "gzip"})).headers
+    assert "content-encoding" not in (await asked(untouched(), "GET", "/health", {"accept-encoding": "gzip"})).headers
 
 
 async def sent(body: bytes) -> tuple[bytes, bool]:
@@ -417,7 +417,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_breaks_nothing(
 
 @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/message:send", 400), ("/v1/message:send", 400)])
 async def test_a_body_in_some_coding_is_refused(path: str, status: int) -> None:
-    async with Stage().client({"authorization": HEADERS["authorization"]}) as client:
+    async with untouched().client({"authorization": HEADERS["authorization"]}) as client:
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
         body = gzip.compress(json.dumps({"message": message_json()}).encode())
         answer = await client.post(path, content=body, headers=headers)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opencode_a2a_server.adapters.inbound.a2a.jwks import Jwks
-from tests.adapters.inbound.a2a.stage import Stage
+from tests.adapters.inbound.a2a.stage import Stage, untouched
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ async def test_the_keys_are_open_to_all_and_may_be_kept_for_a_while() -> None:
 
 
 async def test_without_keys_the_set_is_empty() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         assert (await client.get(PATH)).json() == {"keys": []}
 
 

@@ -26,7 +26,7 @@ from opencode_a2a_server.domain.message import DataPart, RawPart, TextPart, UrlP
 from opencode_a2a_server.domain.updates import BlockKind, InterruptRaised, Update
 from tests.adapters.inbound.a2a.keys import KEYS
 from tests.adapters.inbound.a2a.listener import Listener
-from tests.adapters.inbound.a2a.stage import CARD, Stage, message_json
+from tests.adapters.inbound.a2a.stage import CARD, Stage, message_json, untouched
 from tests.adapters.inbound.a2a.updates import COMPLETED, PERMISSION, RETRYING, STARTED, answered, more, told
 from tests.adapters.inbound.a2a.v03.test_methods import NO_VERSION, OLD, message
 from tests.fakes.clock import settled
@@ -171,7 +171,7 @@ async def test_the_document_is_served() -> None:
 
 
 async def test_the_document_needs_credentials() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         assert (await client.get("/openapi.json")).status_code == 401
 
 
@@ -221,7 +221,7 @@ async def test_the_card_and_its_keys_are_open_to_all_and_all_else_is_not() -> No
 
 @pytest.mark.parametrize("path", [path for (_, path), operation in paths.DESCRIBED.items() if operation.tagged])
 async def test_who_has_a_document_already_is_told_so_as_it_is_described(path: str) -> None:
-    async with Stage().client(OLD) as client:
+    async with untouched().client(OLD) as client:
         concrete = path.format(name="stream-hints")
         answer = await client.get(concrete)
         again = await client.get(concrete, headers={"if-none-match": answer.headers["etag"]})
@@ -342,7 +342,7 @@ TALE: list[Update] = [
 async def test_errors_of_extension_methods_are_as_they_are_described(version: str) -> None:
     api = described()
     call = {"jsonrpc": "2.0", "id": 1, "method": "opencode.sessions.get", "params": {}}
-    async with Stage().client(OLD | {"a2a-version": version}) as client:
+    async with untouched().client(OLD | {"a2a-version": version}) as client:
         answer = (await client.post("/", json=call)).json()
 
     answers = api["paths"]["/"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
@@ -353,7 +353,7 @@ async def test_errors_of_extension_methods_are_as_they_are_described(version: st
 @pytest.mark.parametrize("method", ["ListTasks", "GetTask"])
 async def test_parameters_may_be_left_out_where_none_is_needed(method: str) -> None:
     api = described()
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = (await client.post("/", json={"jsonrpc": "2.0", "id": 1, "method": method})).json()
 
     needed = api["components"]["schemas"][f"{method}Call"]["required"]

@@ -12,7 +12,7 @@ from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder
 from opencode_a2a_server.domain.ids import TaskId
 from opencode_a2a_server.domain.message import DataPart, TextPart
 from opencode_a2a_server.domain.updates import BlockKind, InterruptRaised, MessageReceived
-from tests.adapters.inbound.a2a.stage import Stage, message_json, said
+from tests.adapters.inbound.a2a.stage import Stage, message_json, said, untouched
 from tests.adapters.inbound.a2a.updates import PERMISSION, STARTED, more, told
 from tests.fakes.journal import FakeLog
 
@@ -91,6 +91,6 @@ async def test_a_later_message_may_say_otherwise_or_nothing() -> None:
 async def test_who_takes_nothing_we_have_is_refused() -> None:
     configuration = {"acceptedOutputModes": ["image/png"]}
 
-    answer = await Stage().rpc("SendMessage", {"message": message_json(), "configuration": configuration})
+    answer = await untouched().rpc("SendMessage", {"message": message_json(), "configuration": configuration})
 
     assert answer["error"]["code"] == -32005

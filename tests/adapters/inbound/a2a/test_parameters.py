@@ -14,7 +14,7 @@ from opencode_a2a_server.adapters.inbound.a2a.shared import cursor
 from opencode_a2a_server.app.usecases.subscribe import Cursor
 from opencode_a2a_server.domain.ids import Seq, TaskId
 from tests.adapters.inbound.a2a.listener import Listener
-from tests.adapters.inbound.a2a.stage import Stage
+from tests.adapters.inbound.a2a.stage import Stage, untouched
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ def test_another_version_is_refused(asked: str) -> None:
     ],
 )
 async def test_the_version_is_in_a_header_or_the_query(headers: Mapping[str, str], query: str, status: int) -> None:
-    async with Stage().client({"authorization": "Bearer let-me-in"}) as client:
+    async with untouched().client({"authorization": "Bearer let-me-in"}) as client:
         answer = await client.get(f"/tasks/x{query}", headers=headers)
 
     assert answer.status_code == status
@@ -61,7 +61,7 @@ async def test_json_rpc_refuses_a_version_as_the_protocol_says() -> None:
 
 
 async def test_methods_of_0_3_are_not_found_with_a_word_about_why() -> None:
-    error = (await Stage().rpc("message/send", {}))["error"]
+    error = (await untouched().rpc("message/send", {}))["error"]
 
     assert error["code"] == -32601
     assert "1.0" in error["message"]

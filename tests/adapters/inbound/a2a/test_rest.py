@@ -7,7 +7,7 @@ from a2a import types as a2a
 from google.protobuf.json_format import ParseDict
 
 from opencode_a2a_server.domain.updates import MessageReceived
-from tests.adapters.inbound.a2a.stage import Stage, message_json, said
+from tests.adapters.inbound.a2a.stage import Stage, message_json, said, untouched
 from tests.adapters.inbound.a2a.updates import COMPLETED, STARTED
 
 pytestmark = pytest.mark.anyio
@@ -130,21 +130,21 @@ async def test_what_is_not_there_or_not_served_is_refused(method: str, path: str
 
 
 async def test_a_body_that_says_it_is_no_json_is_refused() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post("/message:send", content=b"{}", headers={"content-type": "text/plain"})
 
     assert answer.json()["error"]["details"][0]["reason"] == "CONTENT_TYPE_NOT_SUPPORTED"
 
 
 async def test_a_body_of_json_rpc_is_refused() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answer = await client.post("/message:send", json={"jsonrpc": "2.0", "method": "SendMessage", "params": {}})
 
     assert answer.status_code == 400
 
 
 async def test_options_name_the_methods_without_credentials() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.options("/message:send")
 
     assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")

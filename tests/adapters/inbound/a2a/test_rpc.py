@@ -17,7 +17,7 @@ from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import MessageReceived, StatusChanged
-from tests.adapters.inbound.a2a.stage import Stage, message_json, said
+from tests.adapters.inbound.a2a.stage import Stage, message_json, said, untouched
 from tests.adapters.inbound.a2a.updates import COMPLETED, STARTED, told
 from tests.fakes.clock import settled
 
@@ -190,7 +190,7 @@ async def test_a_message_that_is_none_is_refused_with_the_field_it_lacks(params:
 
 @pytest.mark.parametrize("params", [None, [], "x", 5, {"message": [1]}, {"message": message_json(metadata=[1])}])
 async def test_params_that_are_no_object_are_refused(params: object) -> None:
-    assert (await Stage().rpc("SendMessage", params))["error"]["code"] == -32602
+    assert (await untouched().rpc("SendMessage", params))["error"]["code"] == -32602
 
 
 async def test_a_deep_nest_of_objects_is_refused() -> None:
@@ -198,7 +198,7 @@ async def test_a_deep_nest_of_objects_is_refused() -> None:
     for _ in range(200):
         nest = {"a": nest}
 
-    answer = await Stage().rpc("SendMessage", {"message": message_json(metadata=nest)})
+    answer = await untouched().rpc("SendMessage", {"message": message_json(metadata=nest)})
 
     assert answer["error"]["code"] == -32602
 
@@ -213,7 +213,7 @@ async def test_unknown_fields_are_ignored() -> None:
 
 @pytest.mark.parametrize("task_id", ["", None])
 async def test_a_task_needs_an_id(task_id: str | None) -> None:
-    assert (await Stage().rpc("GetTask", {"id": task_id}))["error"]["code"] == -32602
+    assert (await untouched().rpc("GetTask", {"id": task_id}))["error"]["code"] == -32602
 
 
 @pytest.mark.parametrize("task_id", ["\0", "x" * 300, "a\nb"])

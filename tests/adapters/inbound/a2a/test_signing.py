@@ -25,7 +25,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards, Form
 from opencode_a2a_server.adapters.outbound.signing.keys import SigningKeys
 from tests.adapters.inbound.a2a.keys import ED25519, KEYS, P256, private_pem, public_pem, signer_of
-from tests.adapters.inbound.a2a.stage import CARD, Stage
+from tests.adapters.inbound.a2a.stage import CARD, Stage, untouched
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 from tests.conformance.clauses import clause
 
@@ -220,7 +220,7 @@ def test_a_signature_says_how_to_verify_it() -> None:
 
 
 async def test_without_keys_nothing_is_signed() -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         assert "signatures" not in (await client.get(PATH)).json()
 
 

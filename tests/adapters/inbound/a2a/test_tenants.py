@@ -8,7 +8,7 @@ import pytest
 from a2a import types as a2a
 
 from tests.adapters.inbound.a2a.grpc.line import METADATA, error_of, line
-from tests.adapters.inbound.a2a.stage import HEADERS, Stage, message_json
+from tests.adapters.inbound.a2a.stage import HEADERS, Stage, message_json, untouched
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_a_path_of_a_tenant_is_not_there_and_the_answer_says_why(method: s
 
 
 async def test_a_path_that_would_be_no_tenants_either_is_just_not_there() -> None:
-    async with Stage().client() as client:
+    async with untouched().client() as client:
         answers = [(await client.get(path)).json()["error"]["message"] for path in ("/acme", "/acme/x", "/a/b/tasks")]
 
     assert not [message for message in answers if "tenant" in message]

@@ -16,7 +16,7 @@ from opencode_a2a_server.adapters.inbound.a2a.card.document import agent_card
 from opencode_a2a_server.adapters.inbound.a2a.card.public_url import PublicUrl
 from opencode_a2a_server.adapters.inbound.a2a.card.served import Cards
 from opencode_a2a_server.adapters.inbound.a2a.card.v03 import combined
-from tests.adapters.inbound.a2a.stage import CARD, Stage
+from tests.adapters.inbound.a2a.stage import CARD, Stage, untouched
 from tests.adapters.inbound.a2a.v03.test_methods import OLD
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ def test_the_card_has_what_the_sdk_would_add_to_it(*, extended: bool) -> None:
 
 @pytest.mark.parametrize("name", ["agent-card.json", "agent.json"])
 async def test_a_client_of_0_3_reads_the_card(name: str) -> None:
-    async with Stage().client({}) as client:
+    async with untouched().client({}) as client:
         answer = await client.get(f"/.well-known/{name}")
 
     card = v03.AgentCard.model_validate(answer.json())

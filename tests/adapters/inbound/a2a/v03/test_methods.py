@@ -14,7 +14,7 @@ from opencode_a2a_server.domain.ids import TaskId
 from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.updates import InterruptRaised
 from tests.adapters.inbound.a2a.listener import Listener
-from tests.adapters.inbound.a2a.stage import HEADERS, Stage
+from tests.adapters.inbound.a2a.stage import HEADERS, Stage, untouched
 from tests.adapters.inbound.a2a.updates import COMPLETED, PERMISSION, STARTED, more, told
 from tests.fakes.clock import settled
 
@@ -122,7 +122,7 @@ async def test_both_versions_follow_one_task_and_resume() -> None:
 
 @pytest.mark.parametrize(("method", "params"), [("message/stream", {}), ("tasks/resubscribe", {"id": "nothing"})])
 async def test_a_stream_that_is_refused_is_still_a_stream(method: str, params: object) -> None:
-    async with Stage().client(OLD) as client:
+    async with untouched().client(OLD) as client:
         answer = await client.post("/", json={"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
 
     frame = json.loads(answer.text.removeprefix("data: "))

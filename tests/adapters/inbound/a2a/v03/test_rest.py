@@ -12,7 +12,7 @@ from google.protobuf.json_format import ParseDict
 
 from opencode_a2a_server.domain.message import DataPart, RawPart, TextPart, UrlPart
 from tests.adapters.inbound.a2a.listener import Listener
-from tests.adapters.inbound.a2a.stage import Stage, message_json
+from tests.adapters.inbound.a2a.stage import Stage, message_json, untouched
 from tests.adapters.inbound.a2a.updates import COMPLETED, STARTED, more, told
 from tests.adapters.inbound.a2a.v03.test_methods import NO_VERSION, OLD, message
 from tests.fakes.clock import settled
@@ -120,7 +120,7 @@ async def test_a_task_is_canceled_once_and_the_second_time_an_error_says_its_cod
     ],
 )
 async def test_errors_are_those_of_json_rpc(method: str, path: str, status: int, code: int) -> None:
-    async with Stage().client(OLD) as client:
+    async with untouched().client(OLD) as client:
         answer = await client.request(method, path, json={} if method == "POST" else None)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
