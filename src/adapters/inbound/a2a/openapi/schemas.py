@@ -110,10 +110,13 @@ class Schemas:
 
     def model(self, model: type[Model], prefix: str) -> Schema:
         """Refer to a type which makes its own schema."""
-        made = model.model_json_schema(by_alias=True, ref_template=f"{REF}{prefix}{{model}}")
-        for name, schema in made.pop("$defs", {}).items():
-            self.named.setdefault(prefix + name, schema)
-        return self.component(prefix + model.__name__, made)
+        name = prefix + model.__name__
+        if name not in self.named:
+            made = model.model_json_schema(by_alias=True, ref_template=f"{REF}{prefix}{{model}}")
+            for part, schema in made.pop("$defs", {}).items():
+                self.named.setdefault(prefix + part, schema)
+            self.named[name] = made
+        return {"$ref": REF + name}
 
     def component(self, name: str, schema: Schema) -> Schema:
         """Keep a schema under a name; gives the reference to it."""
