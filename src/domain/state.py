@@ -20,6 +20,9 @@ class TaskState(enum.Enum):
     CANCELED = "canceled"
     REJECTED = "rejected"
 
+    __hash__ = object.__hash__
+    """Enum's own is written in Python, and states are looked up for each update."""
+
     @property
     def terminal(self) -> bool:
         """Whether the task has ended; nothing follows."""

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, urlencode
 
@@ -275,7 +276,7 @@ class Client:
         read: float | None = None,
     ) -> Answer:
         what, headers, content = f"{method} {path}", self._head("application/json"), None
-        url = f"{self._base}{path}?{urlencode(query)}" if query else f"{self._base}{path}"
+        url = f"{self._base}{path}?{_encoded(tuple(query.items()))}" if query else f"{self._base}{path}"
         if body is not None:
             headers["content-type"] = "application/json"
             content = msgspec.json.encode(body)
@@ -298,6 +299,12 @@ class Client:
     def _head(self, accept: str) -> dict[str, str]:
         # Over loopback, packing costs more than it saves.
         return {**self._headers, "accept": accept, "accept-encoding": "identity"}
+
+
+@lru_cache(maxsize=64)
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    """Write a query; most calls repeat one."""
+    return urlencode(query)
 
 
 def _identity(address: Address) -> Mapping[str, str]:

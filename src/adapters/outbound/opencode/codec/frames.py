@@ -95,12 +95,23 @@ def _decode_delta(data: bytes) -> Frame | None:
 
 
 def _decode_event(data: bytes) -> Frame | None:
-    event = wire.read(data, wire.GlobalEvent)
-    payload = event.payload
-    decode = EVENTS.get(payload.type.encode())
+    kind, properties, identifier, directory = _opened(wire.parse(data))
+    decode = EVENTS.get(kind.encode())
     if decode is None:
         return None
-    if (told := decode(payload.properties)) is None:
-        return Frame(connected=payload.type == "server.connected")
+    if (told := decode(properties)) is None:
+        return Frame(connected=kind == "server.connected")
     session, tellings = told
-    return Frame(session, tellings, Directory(event.directory), event=payload.id) if tellings else None
+    return Frame(session, tellings, Directory(directory), event=identifier) if tellings else None
+
+
+def _opened(event: object) -> tuple[str, wire.Object, str, str]:
+    """Take an event out of its envelope; one that is as they all are is spared the tables, which say why one is not."""
+    match event:
+        case {
+            "payload": {"type": str(kind), "properties": dict(properties), "id": str(identifier)},
+            "directory": str(directory),
+        }:
+            return kind, properties, identifier, directory
+    read = wire.structure(event, wire.GlobalEvent)
+    return read.payload.type, read.payload.properties, read.payload.id, read.directory

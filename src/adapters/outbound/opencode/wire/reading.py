@@ -171,7 +171,9 @@ def _class(shape: Any) -> Callable[[object, object], Any]:
     def structure_class(value: object, _: object) -> Any:
         if not isinstance(value, dict):
             raise TypeError(f"{value!r:.80} is no object")
-        return reader({key: item for key, item in value.items() if item is not None}, shape)
+        if None in value.values():
+            value = {key: item for key, item in value.items() if item is not None}
+        return reader(value, shape)
 
     return structure_class
 
