@@ -44,7 +44,7 @@ def asked(text: str, task: a2a.Task | None = None, *, now: bool = False) -> a2a.
 
 
 def by(service: RunningService, **more: str) -> ClientCallContext:
-    parameters = {"authorization": f"Bearer {service.token}", **more}
+    parameters = {name: service.headers[name] for name in ("authorization", "a2a-extensions")} | more
     return ClientCallContext(service_parameters=parameters, timeout=30)
 
 
