@@ -33,6 +33,7 @@ FOUND = [
      b'"x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}'),
     ("key-sets", b'{"keys":[{"kty":"EC","crv":{"P-256":1},"kid":"first","x":[],"y":1}]}'),
     ("headers", b"\n\n\n[:]:80"),
+    ("headers", b"\n1.\n2.3203.0.113"),
     ("headers", b"\n\n[::1%25eth0]\nhost"),
     ("headers", b"\n\na:99999\n[1.2.3.4]"),
     ("words", b"[[delegate " * 2000 + b"[[say hi]]" + b"]]" * 2000),

@@ -93,6 +93,14 @@ def listed(values: Sequence[str]) -> list[str]:
     return [item.strip() for value in values for item in value.split(",") if item.strip()]
 
 
+def is_ipv4(text: str) -> bool:
+    """Say whether this is an address of IPv4."""
+    try:
+        return bool(IPv4Address(text))
+    except ValueError:
+        return False
+
+
 def is_ipv6(text: str) -> bool:
     """Say whether this is an address of IPv6, as URLs have it in brackets: without a zone."""
     try:

@@ -69,6 +69,7 @@ def test_a_trusted_proxy_says_where_the_service_is(headers: Sequence[tuple[str, 
     [
         [("x-forwarded-host", "[:]:80")],
         [("x-forwarded-host", "[1.2.3.4]")],
+        [("x-forwarded-host", "2.3203.0.113")],
         [("x-forwarded-host", "agent.example:65536")],
         [("x-forwarded-port", "65536"), ("x-forwarded-host", "inside:8000")],
         [("x-forwarded-port", "²"), ("x-forwarded-host", "inside:8000")],

@@ -9,7 +9,15 @@ from typing import Final
 from attrs import field, frozen
 from litestar.types import Scope
 
-from opencode_a2a_server.adapters.inbound.a2a.proxies import Heard, Proxies, forwarded, heard_of, is_ipv6, listed
+from opencode_a2a_server.adapters.inbound.a2a.proxies import (
+    Heard,
+    Proxies,
+    forwarded,
+    heard_of,
+    is_ipv4,
+    is_ipv6,
+    listed,
+)
 from opencode_a2a_server.adapters.inbound.a2a.reply import Headers
 
 _LOOKED_AT: Final = (
@@ -18,6 +26,7 @@ _LOOKED_AT: Final = (
 _HOST: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
+_NUMBERS: Final = re.compile("[0-9.]+")
 _PORT: Final = re.compile("[0-9]{1,5}")
 _LAST_PORT: Final = 65_535
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
@@ -87,7 +96,10 @@ def _host(text: str) -> re.Match[str] | None:
     found = _HOST.fullmatch(text)
     if found is None or (found["port"] and not _is_port(found["port"])):
         return None
-    return found if not text.startswith("[") or is_ipv6(found["name"][1:-1]) else None
+    name = found["name"]
+    if name.startswith("["):
+        return found if is_ipv6(name[1:-1]) else None
+    return None if _NUMBERS.fullmatch(name) and not is_ipv4(name) else found
 
 
 def _is_port(text: str) -> bool:
