@@ -4,12 +4,16 @@ What a prompt asks of the fake OpenCode, and the text which must come out of it.
 Both ends import this: the fake plays a script, the reader checks the answer against the same script.
 """
 
+import random
 import re
 from dataclasses import dataclass
 
 _SETTING = re.compile(r"\b(n|size|rate|stamp|ask)=([0-9.]+)")
 _NUMBERED = re.compile(r"(\d{7})@(\d{19})x* ")
 _NUMBER = 7
+_LENGTH = 4096
+# As hard to compress as prose: a store that compresses must not look better here than it is.
+_LETTERS = "".join(random.Random(1).choices("etaoinshrdlucmfwyp", k=2 * _LENGTH))  # noqa: S311 - no secret
 _STAMP = 19
 
 
@@ -48,7 +52,10 @@ class Script:
 
     def word(self, number: int) -> str:
         """The text of one delta, without a stamp."""
-        return f"{number:0{_NUMBER}d}".ljust(self.size - 1, "x") + " "
+        start = number * 17 % _LENGTH
+        return (
+            f"{number:0{_NUMBER}d}{_LETTERS[start : start + self.size - 1 - _NUMBER]}".ljust(self.size - 1, "x") + " "
+        )
 
     def stamped(self, number: int, at: int) -> str:
         """The text of one delta sent at this monotonic nanosecond."""
