@@ -247,7 +247,13 @@ class Played:
         if (prompted := upstream.prompted(self._prompt)) > 1:
             complain("duplicated", f"{told}: OpenCode was prompted {prompted} times")
         if not wanted.startswith(text):
-            complain("duplicated", f"{told} instead of {wanted!r}")
+            place = next((at for at, (is_, be) in enumerate(zip(text, wanted, strict=False)) if is_ != be), len(wanted))
+            shown = upstream.shows(self._prompt)
+            complain(
+                "duplicated",
+                f"{self._task} ({self.kind}) goes on after {place} characters with {text[place:][:60]!r} instead of "
+                f"{wanted[place:][:60]!r}; OpenCode shows {shown[place:][:60]!r}",
+            )
         elif not text.startswith(shown := upstream.shows(self._prompt)):
             complain("lost", f"{told}, while OpenCode shows {shown!r}")
         elif state == "completed":

@@ -121,12 +121,12 @@ class Output:
             updates += self.hear_delta(TextDelta(seen.session, seen.message, seen.part, "".join(early)))
         return updates
 
-    def hear_underway(self, seen: TextUnderway, *, hidden: bool = False) -> list[Update]:
-        """Take how far a block is: who missed some of its deltas goes on from there."""
+    def hear_underway(self, seen: TextUnderway, *, hidden: bool = False, in_order: bool = False) -> list[Update]:
+        """Take how far a block is: who missed some of its deltas goes on from there; `in_order`, if none is missing before."""
         text = self._texts.get(seen.part)
         if text is None:
-            if seen.length > len(seen.tail):
-                return []  # how it begins is lost
+            if seen.length > len(seen.tail) or (self._lossy and not in_order):
+                return []  # how it begins, or what stands before it, is not known
             self._early.pop(seen.part, None)  # the tail has them
             text = self._texts[seen.part] = self._begin(seen, torn=True)
         text.block.closed = text.block.closed or hidden

@@ -127,6 +127,8 @@ class Turn:
     _answers: dict[MessageId, MessageSeen] = field(factory=dict, init=False)
     _foreign: set[MessageId] = field(factory=set, init=False)
     _held: dict[MessageId, list[_PartTelling]] = field(factory=dict, init=False)
+    _recalling: bool = field(default=False, init=False)
+    """Whether it is being retold what there is, each part in its place."""
 
     # Whether it is over
     _last: MessageSeen | None = field(default=None, init=False)
@@ -304,7 +306,7 @@ class Turn:
             if not recalled:
                 self._heard = True
                 self._failure = self._failure if known is not None else None  # it goes on: that was not final
-        return self._release(seen.message)
+        return [] if recalled else self._release(seen.message)
 
     def _hear_user(self, seen: MessageSeen, *, recalled: bool) -> list[Update]:
         """A prompt of this turn: ours, or one OpenCode posted anew (after a compaction) or merged with ours."""
@@ -357,7 +359,8 @@ class Turn:
             case TextSeen():
                 return self._output.hear_text(event, hidden=self._is_hidden(event))
             case TextUnderway():
-                return self._output.hear_underway(event, hidden=self._is_summary(event.message))
+                hidden = self._is_summary(event.message)
+                return self._output.hear_underway(event, hidden=hidden, in_order=self._recalling)
             case ToolSeen():
                 return self._hear_tool(event)
             case ContentSeen():
@@ -406,6 +409,14 @@ class Turn:
         updates = [update for telling in held for update in self._hear_part(telling)]
         return updates + self._tear() if len(held) > _HELD_ENOUGH else updates
 
+    def _release_part(self, message: MessageId, part: PartId) -> list[Update]:
+        """Give what was kept of one part: before it is retold, so that each part has its place."""
+        held = self._held.get(message, [])
+        if len(held) > _HELD_ENOUGH or all(telling.part != part for telling in held):
+            return []
+        self._held[message] = [telling for telling in held if telling.part != part]
+        return [update for telling in held if telling.part == part for update in self._hear_part(telling)]
+
     # What does not count, or was missed
 
     def _hear_retry(self, event: SessionRetrying) -> list[Update]:
@@ -453,7 +464,7 @@ class Turn:
         self.doubtful = False
         if not seen.known:
             return self._give_up("OpenCode no longer has the session")
-        updates = [update for telling in seen.told for update in self._hear_again(telling)]
+        updates = self._retell(seen.told)
         self._output.mend()
         if self.outcome is not None:
             return updates
@@ -464,11 +475,34 @@ class Turn:
         self._doubts = 0
         return updates
 
+    def _retell(self, told: Iterable[Telling]) -> list[Update]:
+        """Hear again what was said; what was kept of a message until it was known is heard where it belongs."""
+        updates: list[Update] = []
+        last: MessageId | None = None
+        self._recalling = True
+        for telling in told:
+            if isinstance(telling, MessageSeen):
+                updates += self._release_known(last)
+                last = telling.message
+            updates += self._hear_again(telling)
+        updates += self._release_known(last)
+        self._recalling = False
+        return updates
+
+    def _release_known(self, message: MessageId | None) -> list[Update]:
+        return [] if message is None or message not in self._answers else self._release(message)
+
     def _hear_again(self, telling: Telling) -> list[Update]:
         if self.outcome is not None:
             return []
         if isinstance(telling, MessageSeen):
             return self._hear_message(telling, recalled=True)
+        kept: list[Update] = []
+        if isinstance(telling, _PartTelling) and telling.message in self._answers:
+            kept = self._release_part(telling.message, telling.part)
+        return kept + self._hear_part_again(telling)
+
+    def _hear_part_again(self, telling: Telling) -> list[Update]:
         if not isinstance(telling, TextSeen):
             return self.receive(telling)
         answer = self._answers.get(telling.message) if telling.message is not None else None

@@ -725,7 +725,7 @@ def test_a_text_that_another_began_to_tell_goes_on_before_anything_is_recalled()
 
 
 def test_deltas_of_a_text_under_way_are_not_told_twice() -> None:
-    turn = begin(*BEGUN, Gap(), delta("two "))
+    turn = begin(*BEGUN, opened(), Gap(), delta("two "))
 
     updates = hear(turn, underway("one two "), delta("three"))
 
@@ -958,3 +958,22 @@ def test_a_cancel_outlives_a_restart() -> None:
     task.canceling = True
 
     assert begin(shown(), shown(), task=task).outcome is TaskState.CANCELED
+
+
+def test_what_was_missed_before_a_text_under_way_stands_before_it() -> None:
+    turn = begin(Gap())
+
+    updates = hear(turn, underway("three ", "p2"), delta("four", "p2"))
+    updates += hear(turn, shown(asked_for(), answer(), text("one two "), opened("p2"), busy=(SESSION,)))
+    updates += hear(turn, delta("!", "p2"))
+
+    assert list(read(updates).items()) == [("p1", "one two "), ("p2", "three four!")]
+
+
+def test_a_text_under_way_waits_for_what_may_have_been_missed_before_it() -> None:
+    turn = begin(*BEGUN, Gap())
+
+    updates = hear(turn, underway("three", "p2"), shown(answer(), text("one two "), opened("p2"), busy=(SESSION,)))
+    updates += hear(turn, text("three four", "p2"))
+
+    assert list(read(updates).items()) == [("p1", "one two "), ("p2", "three four")]
