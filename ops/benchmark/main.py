@@ -80,6 +80,7 @@ async def _rest(results: report.Results, chosen: argparse.Namespace) -> None:
         for home in homes:
             home.mkdir()
         empty, full, waiting = (store.Sqlite(home / "bench.db") for home in homes)
+        await rest.fill(empty, token, 1)  # so that neither server makes tables while it starts
         async with stand.our_stand(homes[0], chosen.server, empty, token) as one:
             without = await rest.started(one)
         _note(f"{rest.FINISHED} finished tasks")
