@@ -2,8 +2,7 @@
 Whoever is killed at whatever stage of a turn: nothing is lost, nothing is done or told twice, and every task ends.
 
 Each row of the matrix is one crash, with one task at each stage; each cell is judged alone. Cells that cannot be: SQLite
-is part of the service's process, so it is killed with it; OpenCode and clients know nothing of the store, so they are
-killed in front of one store only.
+is part of the service's process, so it is killed with it.
 """
 
 from __future__ import annotations
@@ -26,10 +25,13 @@ from tests.fakes.database import Database
 ROWS: Mapping[str, tuple[Victim, str, bool]] = {
     "service, what it sent is lost": ("service", "sqlite", False),
     "service, what it sent arrives": ("service", "sqlite", True),
-    "service on PostgreSQL": ("service", "postgres", False),
+    "service on PostgreSQL, what it sent is lost": ("service", "postgres", False),
+    "service on PostgreSQL, what it sent arrives": ("service", "postgres", True),
     "database": ("database", "postgres", True),
     "client": ("client", "sqlite", True),
+    "client on PostgreSQL": ("client", "postgres", True),
     "OpenCode": ("opencode", "sqlite", False),
+    "OpenCode on PostgreSQL": ("opencode", "postgres", False),
 }
 
 # What dies with OpenCode is what it was working on.

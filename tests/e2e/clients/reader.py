@@ -15,7 +15,12 @@ def main(method: str, url: str, token: str, body: str = "") -> None:
     """Send the request, tell the lines."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
-    headers = {"authorization": f"Bearer {token}", "a2a-version": "1.0", "content-type": "application/json"}
+    headers = {
+        "authorization": f"Bearer {token}",
+        "a2a-version": "1.0",
+        "a2a-extensions": "urn:a2a:stream-hints/v1",
+        "content-type": "application/json",
+    }
     connection.request(method, where.path, body.encode() or None, headers)
     for line in connection.getresponse():
         sys.stdout.write(line.decode())
