@@ -25,7 +25,6 @@ from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 
 from . import codec
 from .errors import check_answer, reaching
-from .exchange import Answer, Exchange, OverAiohttp, OverHttpx, Request
 from .watch import Watch
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -57,11 +56,13 @@ class Client:
     """
     Calls by purpose: control calls share one pool, the event feed has its own, so that neither starves the other.
 
-    Every method raises what `errors.reaching` and `errors.check_answer` say.
+    Requests go straight to the transports: what httpx's client adds (cookies, redirects, merging of URLs) is nothing
+    we use, and costs as much as all the rest of a call. Every method raises what `errors.reaching` and
+    `errors.check_answer` say.
     """
 
     address: Address
-    _control: Exchange
+    _control: httpx.AsyncBaseTransport
     _feed: httpx.AsyncBaseTransport
     _base: str
     _headers: Mapping[str, str]
@@ -79,21 +80,22 @@ class Client:
         event of its feed as a chunk, so that would cost three times what all the rest of a delta's way costs.
         """
 
-        def feed() -> httpx.AsyncBaseTransport:
+        def pool(connections: int) -> httpx.AsyncBaseTransport:
+            limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
             # A proxy for the outside must not see what goes over loopback.
-            return AiohttpTransport(limits=httpx.Limits(max_connections=2), trust_env=False)
+            return AiohttpTransport(limits=limits, trust_env=False)
 
         return cls(
             address,
-            OverAiohttp(address.connections) if transport is None else OverHttpx(transport),
-            transport or feed(),
+            transport or pool(address.connections),
+            transport or pool(2),
             address.url.rstrip("/"),
             _identity(address),
         )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._control.close()
+        await self._control.aclose()
         await self._feed.aclose()
 
     # Health
@@ -144,13 +146,15 @@ class Client:
         """Say whether a session works in the directory, or waits for an answer there; this is no use of it."""
         query = {"directory": directory}
         for path in ("/session/status", "/permission", "/question"):
-            if codec.decode_json((await self._exchange("GET", path, query, None)).content):
+            request = self._request("GET", path, query, None)
+            if codec.decode_json((await self._exchange(request, f"GET {path}")).content):
                 return True
         return False
 
     async def dispose(self, directory: Directory) -> None:
         """Have OpenCode free what it keeps of a directory; the next call that names it opens it again."""
-        await self._exchange("POST", "/instance/dispose", {"directory": directory}, {})
+        request = self._request("POST", "/instance/dispose", {"directory": directory}, {})
+        await self._exchange(request, "POST /instance/dispose")
 
     async def abort(self, session: SessionId) -> None:
         """Stop what the session does."""
@@ -210,14 +214,7 @@ class Client:
     async def events(self) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the event feed of all directories; gives its bytes as they come."""
         silence = 2.5 * self.address.heartbeat
-        timeout = self.address.timeout
-        patience = {"connect": timeout, "read": silence, "write": timeout, "pool": None}
-        request = httpx.Request(
-            "GET",
-            f"{self._base}/global/event",
-            headers=self._head("text/event-stream"),
-            extensions={"timeout": patience},
-        )
+        request = self._request("GET", "/global/event", {}, None, read=silence, accept="text/event-stream")
         with reaching("event feed"):
             response = await self._feed.handle_async_request(request)
             try:
@@ -261,44 +258,59 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Json] | None = None,
         read: float | None = None,
-    ) -> Answer:
+    ) -> httpx.Response:
         """Make a call; gives the answer with its headers. `read` is how long to wait for it, if not as long as usual."""
+        what = f"{method} {path}"
         if self.on_directory is not None and query and "directory" in query:
             self.on_directory(query["directory"])
-        return await self._exchange(method, path, query or {}, body, read)
+        return await self._exchange(self._request(method, path, query or {}, body, read=read), what)
 
-    async def _exchange(
+    async def _exchange(self, request: httpx.Request, what: str) -> httpx.Response:
+        if self.watch is None:
+            return await self._exchanged(request, what)
+        with self.watch.call(what) as span:
+            request.headers.update(span.headers)
+            response = await self._exchanged(request, what)
+            span.tell(Fact.STATUS, response.status_code)
+        return response
+
+    async def _exchanged(self, request: httpx.Request, what: str) -> httpx.Response:
+        with reaching(what):
+            response = await self._control.handle_async_request(request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        check_answer(response, what)
+        return response
+
+    def _request(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
         path: str,
         query: Mapping[str, str],
         body: Mapping[str, Json] | None,
+        *,
         read: float | None = None,
-    ) -> Answer:
-        what, headers, content = f"{method} {path}", self._head("application/json"), None
-        url = f"{self._base}{path}?{_encoded(tuple(query.items()))}" if query else f"{self._base}{path}"
+        accept: str = "application/json",
+    ) -> httpx.Request:
+        url = f"{self._base}{path}" + (f"?{_encoded(tuple(query.items()))}" if query else "")
+        # Over loopback, packing costs more than it saves.
+        headers = {**self._headers, "accept": accept, "accept-encoding": "identity"}
+        content = None
         if body is not None:
             headers["content-type"] = "application/json"
             content = msgspec.json.encode(body)
         timeout = self.address.timeout
-        request = Request(method, url, headers, content, timeout, read or timeout)
-        if self.watch is None:
-            return await self._exchanged(request, what)
-        with self.watch.call(what) as span:
-            headers.update(span.headers)
-            answer = await self._exchanged(request, what)
-            span.tell(Fact.STATUS, answer.status_code)
-        return answer
+        # Waiting for a free connection is our queue, not OpenCode's fault: no bound on it.
+        patience = {"connect": timeout, "read": read or timeout, "write": timeout, "pool": None}
+        return httpx.Request(method, _url(url), headers=headers, content=content, extensions={"timeout": patience})
 
-    async def _exchanged(self, request: Request, what: str) -> Answer:
-        with reaching(what):
-            answer = await self._control(request)
-        check_answer(answer, what)
-        return answer
 
-    def _head(self, accept: str) -> dict[str, str]:
-        # Over loopback, packing costs more than it saves.
-        return {**self._headers, "accept": accept, "accept-encoding": "identity"}
+@lru_cache(maxsize=64)
+def _url(url: str) -> httpx.URL:
+    """Take a URL apart; most calls repeat one."""
+    return httpx.URL(url)
 
 
 @lru_cache(maxsize=64)

@@ -9,8 +9,6 @@ import httpx
 
 from opencode_a2a_server.domain.errors import AgentFault, AgentRefused, AgentUnreachable
 
-from .exchange import Answer
-
 _QUOTED = 300
 """Characters of a foreign answer that an error of ours may quote."""
 
@@ -35,7 +33,7 @@ def reaching(what: str) -> Iterator[None]:
         raise AgentUnreachable(f"OpenCode cannot be reached ({what}: {str(error) or type(error).__name__})") from error
 
 
-def check_answer(response: Answer, what: str) -> None:
+def check_answer(response: httpx.Response, what: str) -> None:
     """
     Refuse an answer that is none: an error status, or a page where JSON was due.
 
