@@ -89,6 +89,6 @@ def test_what_is_wrong_is_told(halves: Halves, path: str, words: str) -> None:
 
 
 def test_who_does_not_answer_is_told_with_the_address() -> None:
-    nobody = Instance("one", "r", "127.0.0.1", 1, "127.0.0.1", "/work")
+    nobody = Instance("one", "r", "127.0.0.1", 1, "127.254.254.254", "/work")
 
-    assert "OpenCode does not answer at http://127.0.0.1:" in probe.complaint(nobody, nobody.url, "t", "p")
+    assert "OpenCode does not answer at http://127.254.254.254:" in probe.complaint(nobody, nobody.url, "t", "p")
