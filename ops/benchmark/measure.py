@@ -23,6 +23,7 @@ _PATIENCE: Final = 20.0  # for one answer
 _AFTERMATH: Final = 0.25
 _OPENING_AT_ONCE: Final = 25
 _CARD_EVERY: Final = 0.01
+_LIVEZ: Final = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -137,8 +138,9 @@ async def slow(stand: Stand, *, at_once: int, seconds: float) -> Outcome:
     before = stand.rss()
     async with _wires(stand, at_once) as wires:
         refused = await _open(stand, wires, script)
-        cards = await _card_times(stand, seconds)
+        cards = await _times(stand.target.port, stand.target.get_card(), seconds)
         kept = stand.rss() - before
+        probes = [] if stand.admin is None else await _times(stand.admin, _LIVEZ, seconds)
         await stand.finish_turns()
         replies = await asyncio.gather(*(_settled(wire.end()) for wire in wires))
 
@@ -148,6 +150,7 @@ async def slow(stand: Stand, *, at_once: int, seconds: float) -> Outcome:
         "rss_kb": kept / at_once / 1024,
         "card_p50": percentile(cards, 50),
         "card_p99": percentile(cards, 99),
+        **({"livez_worst": probes[-1]} if probes else {}),
     }
 
     return outcome
@@ -189,14 +192,15 @@ async def _open(stand: Stand, wires: Sequence[Wire], script: Script) -> list[Bas
     return [error for error in opened if error is not None]
 
 
-async def _card_times(stand: Stand, seconds: float) -> list[float]:
+async def _times(port: int, request: bytes, seconds: float) -> list[float]:
+    """Ask now and then; gives the milliseconds of each answer, sorted."""
     times: list[float] = []
-    wire = await Wire.connect(stand.target.port)
+    wire = await Wire.connect(port)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         began = time.monotonic()
         async with asyncio.timeout(_PATIENCE):
-            await wire.ask(stand.target.get_card())
+            await wire.ask(request)
         times.append((time.monotonic() - began) * 1e3)
         await asyncio.sleep(_CARD_EVERY)
     wire.close()

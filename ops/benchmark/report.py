@@ -62,6 +62,7 @@ ROWS: Final = (
     Row("slow", "rss_kb", "500 slow streams: RSS KB each", "own", 60),
     Row("slow", "card_p50", "500 slow streams: card p50 ms"),
     Row("slow", "card_p99", "500 slow streams: card p99 ms", "own", 20),
+    Row("slow", "livez_worst", "500 slow streams: /livez, slowest ms", "own", 100),
     Row("finished", "rss_mb", "100,000 finished tasks: RSS MB more", "own", 4),
     Row("finished", "get_p50", "100,000 finished tasks: GetTask p50 ms"),
     Row("finished", "get_p99", "100,000 finished tasks: GetTask p99 ms", "own", 5),

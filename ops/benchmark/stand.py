@@ -36,9 +36,13 @@ class NotReady(Exception):
 class Stand:
     """What the measures see: where to send requests, and the meters."""
 
-    def __init__(self, target: Target, fake: int, server: psutil.Process, store: Store | None = None) -> None:
+    def __init__(
+        self, target: Target, fake: int, server: psutil.Process, store: Store | None = None, admin: int | None = None
+    ) -> None:
         self.target = target
         self.store = store
+        self.admin = admin
+        """The port of its probes, if it has any."""
         self._fake = fake
         self._server = server
 
@@ -92,13 +96,14 @@ async def relay_stand(home: Path) -> AsyncIterator[Stand]:
 async def our_stand(home: Path, command: Sequence[str], store: Store, token: str | None = None) -> AsyncIterator[Stand]:
     """Our server with a store of its own."""
     async with _fake_opencode(home, "ours") as fake:
-        port = _free_port()
+        port, admin = _free_port(), _free_port()
         token = token or secrets.token_urlsafe(16)
         env = {
             "OPENCODE_BASE_URL": f"http://127.0.0.1:{fake}",
             "OPENCODE_DIRECTORY": str(home),
             "A2A_HOST": "127.0.0.1",
             "A2A_PORT": str(port),
+            "A2A_ADMIN_PORT": str(admin),
             "A2A_BEARER_TOKEN": token,
             "A2A_TASK_STORE_BACKEND": "database",
             "A2A_TASK_STORE_DATABASE_URL": store.url,
@@ -107,7 +112,7 @@ async def our_stand(home: Path, command: Sequence[str], store: Store, token: str
         with _running(command, env=env, cwd=home, log=home / "ours.log") as server:
             target = A2A(port, token)
             await _ready(server, port, target.card, home / "ours.log")
-            yield Stand(target, fake, server, store)
+            yield Stand(target, fake, server, store, admin)
 
 
 @contextlib.asynccontextmanager
