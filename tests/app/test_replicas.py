@@ -320,9 +320,23 @@ async def test_requests_are_counted_over_all_replicas_within_a_second(one: Servi
     for _ in range(2):
         for limit in limits:
             limit(ALICE)
-        await soon(lambda: not any(limit.touched for limit in limits))
+        await soon(lambda: not any(limit.windows.touched for limit in limits))
 
     await asyncio.gather(*(_refuses_soon(limit) for limit in limits))
+
+
+async def test_failed_attempts_of_an_address_are_counted_over_all_replicas(one: Service, other: Service) -> None:
+    limits = [service.parts.limit_attempts() for service in (one, other)]
+    for limit in limits:
+        limit.most, limit.seconds = 2, 86_400.0
+
+    for limit in limits:
+        await limit.failed("192.0.2.1", "unknown bearer")
+        await soon(lambda: not any(limit.windows.touched for limit in limits))
+    await limits[0].failed("192.0.2.2", "unknown bearer")
+
+    await soon(lambda: limits[1].wait("192.0.2.1") > 0)
+    assert limits[0].wait("192.0.2.2") == 0
 
 
 async def _refuses_soon(limit: LimitRequests) -> None:
@@ -335,7 +349,7 @@ async def _refuses_soon(limit: LimitRequests) -> None:
             except RateLimited:
                 break
             let_in += 1
-            await soon(lambda: not limit.touched)
+            await soon(lambda: not limit.windows.touched)
     assert let_in <= 1
 
 

@@ -66,17 +66,18 @@ class Access(Methods):
         ),
         reach_of=Given.credentials.provided.reach,
     )
+    limit_attempts = providers.Singleton(
+        LimitAttempts,
+        clock=Given.clock,
+        audit=Given.audit,
+        seconds=Given.settings.provided.limits.seconds,
+        most=Given.settings.provided.limits.failures,
+    )
     authenticate = providers.Singleton(
         Callers,
         credentials=providers.Singleton(_known, Given.settings, Given.credentials, Given.clock),
         schemes=providers.Callable(_schemes, Given.settings),
-        attempts=providers.Singleton(
-            LimitAttempts,
-            clock=Given.clock,
-            audit=Given.audit,
-            seconds=Given.settings.provided.limits.seconds,
-            most=Given.settings.provided.limits.failures,
-        ),
+        attempts=limit_attempts,
         requests=limit_requests,
         proxies=providers.Singleton(Proxies.at, Given.settings.provided.server.proxies),
     )

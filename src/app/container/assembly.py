@@ -19,8 +19,8 @@ from opencode_a2a_server.app.ports.tracer import UNTRACED, Tracer
 from opencode_a2a_server.app.settings import Settings, SettingsError
 from opencode_a2a_server.app.usecases.forget_owners import ForgetOwners
 from opencode_a2a_server.app.usecases.retain import Retain
+from opencode_a2a_server.app.usecases.share_counts import ATTEMPTS, REQUESTS, ShareCounts
 from opencode_a2a_server.app.usecases.share_hearing import ShareHearing
-from opencode_a2a_server.app.usecases.share_requests import ShareRequests
 
 from .access import credentials_of
 from .given import give_stores
@@ -119,7 +119,8 @@ async def _begin_jobs(stack: AsyncExitStack, container: Container, stores: Store
     if container.offers().sessions is not None:
         await stack.enter_async_context(container.work())
     if settings.on_postgres:
-        await stack.enter_async_context(ShareRequests(container.limit_requests(), container.ledger()))
+        for measure, limit in ((REQUESTS, container.limit_requests()), (ATTEMPTS, container.limit_attempts())):
+            await stack.enter_async_context(ShareCounts(measure, limit, container.ledger()))
     if unfinished := await container.recover()():
         _log.info("%d unfinished tasks are taken up", unfinished)
     if container.offers().sessions is not None:

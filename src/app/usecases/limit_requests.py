@@ -23,6 +23,8 @@ _ACCOUNTS = 100_000
 class Windows:
     """A window for each account."""
 
+    touched: set[str] = field(factory=set, init=False)
+    """Whose count has changed since it was taken; only those that are kept."""
     _kept: OrderedDict[str, Window] = field(factory=OrderedDict, init=False)
 
     def of(self, account: str) -> Window:
@@ -31,7 +33,8 @@ class Windows:
         if window is None:
             window = self._kept[account] = Window()
             if len(self._kept) > _ACCOUNTS:
-                self._kept.popitem(last=False)
+                forgotten, _ = self._kept.popitem(last=False)
+                self.touched.discard(forgotten)
         else:
             self._kept.move_to_end(account)
         return window
@@ -39,6 +42,17 @@ class Windows:
     def find(self, account: str) -> Window | None:
         """Give one if there is one."""
         return self._kept.get(account)
+
+    def count(self, account: str, at: float, seconds: float) -> Window:
+        """Note that it happened to one; gives its window."""
+        window = self.of(account)
+        window.count(at, seconds)
+        self.touched.add(account)
+        return window
+
+    def take_touched(self, most: int) -> set[str]:
+        """Give whose count has changed, so many at once; the others are given the next time."""
+        return {self.touched.pop() for _ in range(min(most, len(self.touched)))}
 
 
 @define(eq=False)
@@ -57,13 +71,6 @@ class LimitRequests:
     reach_of: Reaches = unbounded
     """Who may make more, or fewer."""
     windows: Windows = field(factory=Windows)
-    touched: set[str] = field(factory=set, init=False)
-    """Whose count has changed since it was taken."""
-
-    def take_touched(self) -> set[str]:
-        """Give whose count has changed, and begin anew."""
-        taken, self.touched = self.touched, set()
-        return taken
 
     def __call__(self, principal: Principal) -> None:
         """Let one be made."""
@@ -73,8 +80,7 @@ class LimitRequests:
         window, now = self.windows.of(principal), self.clock.now()
         if wait := window.wait(now, self.seconds, most):
             raise RateLimited(f"{most} requests in {self.seconds:g} seconds are allowed; wait {wait:.1f} seconds", wait)
-        window.count(now, self.seconds)
-        self.touched.add(principal)
+        self.windows.count(principal, now, self.seconds)
 
 
 @define(eq=False)
@@ -101,10 +107,11 @@ class LimitAttempts:
 
     async def failed(self, peer: str, why: str) -> None:
         """Note that an address failed."""
-        window, now = self.windows.of(_account(peer)), self.clock.now()
-        window.count(now, self.seconds)
-        if window.now in (1, self.most):
-            outcome = "refused" if window.now == 1 else "blocked"
+        let, now = not self.wait(peer), self.clock.now()
+        window = self.windows.count(_account(peer), now, self.seconds)
+        blocked = let and self.wait(peer) > 0
+        if blocked or window.now == 1:
+            outcome = "blocked" if blocked else "refused"
             await self.audit.record(
                 Record(now, "authentication", None, "", {"address": peer}, outcome, {"reason": why})
             )

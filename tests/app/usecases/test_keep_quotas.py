@@ -9,14 +9,15 @@ from opencode_a2a_server.adapters.outbound.stores.ledger import MemoryLedger
 from opencode_a2a_server.adapters.outbound.stores.works import MemoryWorks
 from opencode_a2a_server.app.ports.works import Working
 from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
-from opencode_a2a_server.app.usecases.limit_requests import LimitRequests
-from opencode_a2a_server.app.usecases.share_requests import ShareRequests
+from opencode_a2a_server.app.usecases.limit_requests import LimitAttempts, LimitRequests
+from opencode_a2a_server.app.usecases.share_counts import ATTEMPTS, REQUESTS, ShareCounts
 from opencode_a2a_server.domain.access import Quota, Reach
 from opencode_a2a_server.domain.errors import JournalUnavailable, RateLimited
 from opencode_a2a_server.domain.ids import Principal, SessionId
 from opencode_a2a_server.domain.session import Directory, Session
 from opencode_a2a_server.domain.usage import Usage
 from tests.app.house import ALICE, BOB
+from tests.fakes.audit import FakeAudit
 from tests.fakes.clock import TurnedClock
 from tests.fakes.holds import FakeHolds
 from tests.fakes.journal import FakeJournal
@@ -99,19 +100,57 @@ async def test_a_store_that_cannot_be_used_holds_up_no_turns_end(caplog: pytest.
 async def test_requests_of_two_processes_count_together_within_a_second() -> None:
     clock, ledger = TurnedClock(), MemoryLedger()
     one, other = LimitRequests(clock, 60, 4), LimitRequests(clock, 60, 4)
-    shared = [ShareRequests(limit, ledger) for limit in (one, other)]
+    shared = [shared_requests(limit, ledger) for limit in (one, other)]
     for limit in (one, other):
         for _ in range(2):
             limit(ALICE)
     for share in (*shared, *shared):
         await share()
-    one.touched.add(ALICE)
+    one.windows.touched.add(ALICE)
     await shared[0]()
 
     for limit in (one, other):
         with pytest.raises(RateLimited):
             limit(ALICE)
         limit(BOB)
+
+
+def shared_requests(limit: LimitRequests, ledger: MemoryLedger) -> ShareCounts:
+    return ShareCounts(REQUESTS, limit, ledger)
+
+
+async def test_attempts_at_two_processes_count_together_and_apart_from_requests() -> None:
+    clock, ledger, audit = TurnedClock(), MemoryLedger(), FakeAudit()
+    one, other = (LimitAttempts(clock, audit, 60, 3) for _ in range(2))
+    shared = [ShareCounts(ATTEMPTS, limit, ledger) for limit in (one, other)]
+    requests = LimitRequests(clock, 60, 1)
+    for _ in range(2):
+        await one.failed("192.0.2.1", "unknown bearer")
+    await other.failed("192.0.2.1", "unknown bearer")
+    assert other.wait("192.0.2.1") == 0
+
+    for share in shared:
+        await share()
+
+    assert other.wait("192.0.2.1") > 0
+    assert other.wait("192.0.2.2") == 0
+    await shared_requests(requests, ledger)()
+    requests(Principal("192.0.2.1"))
+
+
+async def test_a_flood_of_addresses_is_told_in_parts() -> None:
+    clock, ledger = TurnedClock(), MemoryLedger()
+    limit = LimitAttempts(clock, FakeAudit(), 60, 3)
+    for number in range(300):
+        await limit.failed(f"10.0.{number // 250}.{number % 250}", "unknown bearer")
+    share = ShareCounts(ATTEMPTS, limit, ledger)
+
+    told = []
+    for _ in range(3):
+        await share()
+        told.append(len(ledger._amounts))
+
+    assert told == [200, 300, 300]
 
 
 async def test_counts_that_could_not_be_told_are_told_later() -> None:
@@ -124,8 +163,8 @@ async def test_counts_that_could_not_be_told_are_told_later() -> None:
             raise JournalUnavailable("no room")
 
     with pytest.raises(JournalUnavailable):
-        await ShareRequests(limit, Broken())()
-    await ShareRequests(limit, ledger)()
+        await shared_requests(limit, Broken())()
+    await shared_requests(limit, ledger)()
 
     assert [*ledger._amounts.values()] == [1]
 

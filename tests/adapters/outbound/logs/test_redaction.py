@@ -95,6 +95,7 @@ def fail(error: Exception, local: str) -> None:
 def logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, hook = root.handlers[:], root.level, sys.excepthook
+    logging.captureWarnings(capture=False)  # or logging takes them for captured that a test before had captured
     yield
     root.handlers[:], sys.excepthook = handlers, hook
     root.setLevel(level)
@@ -124,6 +125,7 @@ def test_no_line_shows_a_secret_whichever_way_it_came_there(*, as_json: bool) ->
 
     assert "hush-hush" not in text
     assert "s3cr3t-value" not in text
+    assert "deprecated" in text
     assert "ValueError" in text
     assert "ended by an error" in text
     if as_json:
