@@ -124,8 +124,7 @@ def debian() -> Path:
     root = CACHE / SUITE
     if root.is_dir():
         return root
-    CACHE.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=CACHE))
+    making = _making()
     try:
         _run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", SUITE, str(making / "root")])
         making.joinpath("root").rename(root)
@@ -144,7 +143,7 @@ def wheels(wheel: Path) -> Path:
     place = CACHE / f"wheels-{hashlib.sha256(chr(10).join(sorted(pins)).encode()).hexdigest()[:12]}"
     if place.is_dir():
         return place
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=CACHE))
+    making = _making()
     try:
         (making / "pins.txt").write_text("\n".join(pins))
         _run([sys.executable, "-m", "venv", str(making / "venv")])
@@ -155,6 +154,11 @@ def wheels(wheel: Path) -> Path:
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return place
+
+
+def _making() -> Path:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="making-", dir=CACHE))
 
 
 def built(into: Path) -> Path:
