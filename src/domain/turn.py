@@ -65,6 +65,8 @@ from .usage import Usage
 
 _DOUBTS_ENOUGH = 2
 """Recollections of a rest without a clear end, before the turn is ended by what is known."""
+_DOUBTS_UNANSWERED = 20
+"""The same of a prompt without any answer: OpenCode shows a rest until it begins, and a cold one takes seconds to."""
 _HELD_ENOUGH = 4096
 """Events kept for one message whose role is not known yet; beyond, snapshots have to tell."""
 
@@ -536,7 +538,8 @@ class Turn:
         if last is None and self._failure is not None and not self._failure.aborted:
             return self._fail(self._failure)
         self._doubts += 1
-        if self._doubts < _DOUBTS_ENOUGH:
+        unanswered = last is None and self._failure is None and not self.canceling
+        if self._doubts < (_DOUBTS_UNANSWERED if unanswered else _DOUBTS_ENOUGH):
             self.doubtful = True
             return []
         if last is not None and last.completed:

@@ -290,7 +290,8 @@ def test_a_broken_upgrade_is_taken_back_with_the_store_it_spoiled(two: House) ->
     assert (status, told["category"], told["release"]) == (3, "restored", release), told
     assert "this release is broken" in told["detail"]
     assert {task["id"] for task in two.call("one", "/tasks?pageSize=100")["tasks"]} == tasks
-    assert two.say("one", "[[say still here]]")["status"]["state"] == "TASK_STATE_COMPLETED"
+    said = two.say("one", "[[say still here]]")
+    assert said["status"]["state"] == "TASK_STATE_COMPLETED", json.dumps(said["status"])
 
 
 def test_an_install_that_fails_leaves_nothing_running(two: House) -> None:

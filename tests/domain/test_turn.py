@@ -106,6 +106,8 @@ OVERFLOW = Failure("ContextOverflowError", "too long")
 WORDLESS = Failure("StructuredOutputError", "")
 LOST = "OpenCode stopped in mid-turn (was it restarted?): what it had not finished is lost"
 UNANSWERED = "OpenCode took the prompt but did not answer it"
+LOOKS_FOR_AN_ANSWER = 20
+"""A cold OpenCode shows a rest for seconds before it begins."""
 NEVER_RAN = "OpenCode accepted the prompt but never ran it: does the session's directory exist?"
 
 
@@ -242,9 +244,10 @@ ENDINGS = [
         DENIED,
     ),
     Ending("unknown agent", (failed(DENIED), failed(lost("stack trace")), shown()), FAILED, "no such key", DENIED),
-    Ending("missing directory", (shown(), shown()), FAILED, NEVER_RAN, lost(NEVER_RAN)),
-    Ending("missing directory, one look", (shown(),), None),
-    Ending("never answered", (shown(asked_for()), shown(asked_for())), FAILED, UNANSWERED, lost(UNANSWERED)),
+    Ending("missing directory", (shown(),) * LOOKS_FOR_AN_ANSWER, FAILED, NEVER_RAN, lost(NEVER_RAN)),
+    Ending("not begun yet", (shown(),) * (LOOKS_FOR_AN_ANSWER - 1), None),
+    Ending("never answered", (shown(asked_for()),) * LOOKS_FOR_AN_ANSWER, FAILED, UNANSWERED, lost(UNANSWERED)),
+    Ending("not answered yet", (shown(asked_for()),) * (LOOKS_FOR_AN_ANSWER - 1), None),
     Ending("canceled before it ran", (shown(), shown()), CANCELED, canceling=True),
     Ending("killed", (*BEGUN, delta("half"), Gap(), shown(answer()), shown(answer())), FAILED, LOST, lost(LOST)),
     Ending("killed, one look", (*BEGUN, delta("half"), Gap(), shown(answer())), None),
@@ -336,7 +339,7 @@ def test_a_late_idle_ends_nothing_even_if_a_step_is_already_known() -> None:
 
 
 def test_a_late_error_of_the_turn_before_is_not_this_turns() -> None:
-    turn = begin(failed(DENIED), asked_for(), shown(asked_for()), shown(asked_for()))
+    turn = begin(failed(DENIED), asked_for(), *(shown(asked_for()),) * LOOKS_FOR_AN_ANSWER)
 
     assert turn.outcome is TaskState.FAILED
     assert turn.close(TaskState.COMPLETED) == []

@@ -189,7 +189,7 @@ class FollowTurn:
         """
         Say whether the prompt is sent a second time.
 
-        The runtime was seen twice at rest without an end of the turn, so nothing works on it any more; it called no tool,
+        The runtime was seen at rest often enough without an end of the turn, so nothing works on it; it called no tool,
         so nothing is done twice; and the message has not been tried again before.
         """
         turn, task = self.turn, self.job.log.task
