@@ -31,7 +31,7 @@ from .recorded import NAMES, Case, Heard, RecordedTurn, Shown, case
 
 _SETTLES = 12
 """Frames which OpenCode sends in the time a doubt has to settle by itself."""
-_LOOKS = 4
+_LOOKS = 21
 """Recollections in a row after which a turn must know what it is about."""
 
 
