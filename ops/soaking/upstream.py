@@ -33,11 +33,13 @@ class Upstream:
     disturbed: bool = True
     """Whether anything is ever wrong with it."""
     _slow: float = 0.0
+    _serving: set[asyncio.Task[None]] = field(factory=set, init=False)
+    """The loop itself holds on to none of them: one that waits would be collected with its connection."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve on loopback."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         jobs = [asyncio.ensure_future(self._beat())]
         if self.disturbed:
@@ -46,7 +48,7 @@ class Upstream:
         try:
             yield
         finally:
-            for job in jobs:
+            for job in (*jobs, *self._serving):
                 job.cancel()
             server.close()
             self.fake.cut()
@@ -147,6 +149,11 @@ class Upstream:
             self.fake.cut()
 
     # Requests
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        job = asyncio.ensure_future(self._serve(reader, writer))
+        self._serving.add(job)
+        job.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, httpx.HTTPError, TimeoutError, asyncio.CancelledError):

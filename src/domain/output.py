@@ -224,9 +224,10 @@ class Output:
         self._whole[part] = evolve(told, parts=_NOTHING, last=True)
         return [self._whole[part]]
 
-    def tear(self) -> None:
-        """Trust no open block any more: deltas may be lost."""
+    def tear(self, kept: Iterable[PartId] = ()) -> None:
+        """Trust no open block any more: deltas may be lost. Of blocks not begun, what was `kept` does not go on, either."""
         self._lossy = True
+        self._holed.update(kept)
         for text in self._texts.values():
             text.block.torn = not text.block.closed
         self._holed.update(self._early)

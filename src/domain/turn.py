@@ -432,7 +432,8 @@ class Turn:
         return [*updates, StatusChanged(TaskState.WORKING, (TextPart(text),), retry=event.attempt)]
 
     def _tear(self) -> list[Update]:
-        self._output.tear()
+        held = (telling for kept in self._held.values() for telling in kept)
+        self._output.tear(telling.part for telling in held if isinstance(telling, TextSeen | TextDelta))
         self.doubtful = True
         return []
 

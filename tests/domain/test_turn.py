@@ -973,6 +973,13 @@ def test_what_was_missed_before_a_text_under_way_stands_before_it() -> None:
     assert list(read(updates).items()) == [("p1", "one two "), ("p2", "three four!")]
 
 
+def test_what_is_kept_of_an_unknown_message_does_not_go_on_over_a_gap() -> None:
+    turn = begin(opened("p1"), delta("one ", "p1"), Gap(), delta("four", "p1"))
+
+    assert hear(turn, shown(asked_for(), answer(), opened("p1"), busy=(SESSION,)), delta("!", "p1")) == []
+    assert read(hear(turn, text("one two three four!", "p1"))) == {"p1": "one two three four!"}
+
+
 def test_a_text_under_way_waits_for_what_may_have_been_missed_before_it() -> None:
     turn = begin(*BEGUN, Gap())
 
