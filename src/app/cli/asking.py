@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import rich_click as click
 
 from .exits import USAGE, Leave, leave
+from .serve import load
 
 if TYPE_CHECKING:
     from opencode_a2a_server.app.settings import Settings
@@ -39,12 +39,7 @@ def ask_service(ask: Callable[[Service], _T], url: str | None, token_file: str |
 
 def client_settings() -> Settings:
     """Read the settings as a client does: variables that nobody knows are named, and no reason to stop."""
-    from opencode_a2a_server.app.settings import SettingsError, load_settings
-
-    try:
-        settings = load_settings(os.environ, for_a_client=True)
-    except SettingsError as error:
-        leave(str(error), USAGE)
+    settings = load(for_a_client=True)
     for note in settings.notes:
         click.echo(f"note: {note}", err=True)
     return settings

@@ -65,11 +65,11 @@ def check() -> None:
     click.echo("ready")
 
 
-def load() -> Settings:
-    """Read the settings, or leave with all that is wrong with them."""
+def load(*, for_a_client: bool = False) -> Settings:
+    """Read the settings, or leave with all that is wrong with them; see `load_settings`."""
     from opencode_a2a_server.app.settings import SettingsError, load_settings
 
     try:
-        return load_settings(os.environ)
+        return load_settings(os.environ, for_a_client=for_a_client)
     except SettingsError as error:
         leave(str(error), USAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final, Self
 
@@ -10,6 +9,7 @@ from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.usecases.beside import Beside
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.app.usecases.watch_agent import WatchAgent
 
@@ -45,17 +45,15 @@ class CheckReadiness:
     turns: RunTurns
     clock: Clock
     _store: str = field(default="the store was not looked at yet", init=False)
-    _watcher: asyncio.Task[None] | None = field(default=None, init=False)
+    _beside: Beside = field(factory=Beside, init=False)
 
     async def __aenter__(self) -> Self:
         await self.look()
-        self._watcher = asyncio.get_running_loop().create_task(self._keep_looking(), name="watch store")
+        self._beside.begin(self._keep_looking(), "watch store")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._beside.end()
 
     def __call__(self) -> Checked:
         """Say what was last seen."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
@@ -16,6 +15,7 @@ from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.sessions import SessionReader
 from opencode_a2a_server.app.ports.works import Working, Works
 from opencode_a2a_server.app.usecases import audit_interrupts
+from opencode_a2a_server.app.usecases.beside import Beside
 from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
 from opencode_a2a_server.domain.errors import AgentFault, JournalUnavailable, SessionNotFound, Unavailable
 from opencode_a2a_server.domain.events import Answered, Asked, Event, Gap
@@ -122,17 +122,14 @@ class FollowWork:
 
     @asynccontextmanager
     async def _tended(self, working: Working, *, doubtful: bool) -> AsyncIterator[None]:
-        session = working.session
+        session, beside = working.session, Beside()
         async with self.agent.hear(session) as hearing:
             inbox = self.inboxes[session.id] = Inbox(working.principal, self.terms)
-            tending = asyncio.get_running_loop().create_task(
-                self._tend(working, inbox, hearing, doubtful=doubtful), name=f"interrupts in {session.id}"
-            )
+            beside.begin(self._tend(working, inbox, hearing, doubtful=doubtful), f"interrupts in {session.id}")
             try:
                 yield
             finally:
-                tending.cancel()
-                await asyncio.gather(tending, return_exceptions=True)
+                await beside.end()
                 del self.inboxes[session.id]
 
     async def _tend(self, working: Working, inbox: Inbox, hearing: Hearing, *, doubtful: bool) -> None:

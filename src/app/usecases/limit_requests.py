@@ -43,13 +43,6 @@ class Windows:
         """Give one if there is one."""
         return self._kept.get(account)
 
-    def count(self, account: str, at: float, seconds: float) -> Window:
-        """Note that it happened to one; gives its window."""
-        window = self.of(account)
-        window.count(at, seconds)
-        self.touched.add(account)
-        return window
-
     def take_touched(self, most: int) -> set[str]:
         """Give whose count has changed, so many at once; the others are given the next time."""
         return {self.touched.pop() for _ in range(min(most, len(self.touched)))}
@@ -80,7 +73,8 @@ class LimitRequests:
         window, now = self.windows.of(principal), self.clock.now()
         if wait := window.wait(now, self.seconds, most):
             raise RateLimited(f"{most} requests in {self.seconds:g} seconds are allowed; wait {wait:.1f} seconds", wait)
-        self.windows.count(principal, now, self.seconds)
+        window.count(now, self.seconds)
+        self.windows.touched.add(principal)
 
 
 @define(eq=False)
@@ -101,20 +95,24 @@ class LimitAttempts:
     def wait(self, peer: str) -> float:
         """Give the seconds until an address may try again, 0 if it may now."""
         window = self.windows.find(_account(peer))
-        if window is None or not self.most:
-            return 0.0
-        return window.wait(self.clock.now(), self.seconds, self.most)
+        return 0.0 if window is None else self._wait(window, self.clock.now())
 
     async def failed(self, peer: str, why: str) -> None:
         """Note that an address failed."""
-        let, now = not self.wait(peer), self.clock.now()
-        window = self.windows.count(_account(peer), now, self.seconds)
-        blocked = let and self.wait(peer) > 0
+        account, now = _account(peer), self.clock.now()
+        window = self.windows.of(account)
+        let = not self._wait(window, now)
+        window.count(now, self.seconds)
+        self.windows.touched.add(account)
+        blocked = let and self._wait(window, now) > 0
         if blocked or window.now == 1:
             outcome = "blocked" if blocked else "refused"
             await self.audit.record(
                 Record(now, "authentication", None, "", {"address": peer}, outcome, {"reason": why})
             )
+
+    def _wait(self, window: Window, now: float) -> float:
+        return window.wait(now, self.seconds, self.most) if self.most else 0.0
 
     def refusal(self, wait: float) -> RateLimited:
         """Say it."""

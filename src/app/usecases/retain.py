@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
@@ -11,6 +10,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.retention import Keeping, Retention
+from opencode_a2a_server.app.usecases.beside import Beside
 from opencode_a2a_server.domain.errors import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -31,17 +31,15 @@ class Retain:
     interval: float = 3600.0
     first: float = 60.0
     """Seconds from the start to the first sweep: the start has other work."""
-    _job: asyncio.Task[None] | None = field(default=None, init=False)
+    _beside: Beside = field(factory=Beside, init=False)
 
     async def __aenter__(self) -> Self:
         if self.keeping.bounded or self.others:
-            self._job = asyncio.get_running_loop().create_task(self._run(), name="retention")
+            self._beside.begin(self._run(), "retention")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            await asyncio.gather(self._job, return_exceptions=True)
+        await self._beside.end()
 
     async def _run(self) -> None:
         await self.clock.sleep(self.first)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Final, Self
 
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.ledger import Entry, Ledger
+from opencode_a2a_server.app.usecases.beside import Beside
 from opencode_a2a_server.app.usecases.limit_requests import LimitAttempts, LimitRequests
 from opencode_a2a_server.domain.errors import JournalUnavailable
 
@@ -33,16 +33,14 @@ class ShareCounts:
     measure: str
     limit: LimitRequests | LimitAttempts
     ledger: Ledger
-    _job: asyncio.Task[None] | None = field(default=None, init=False)
+    _beside: Beside = field(factory=Beside, init=False)
 
     async def __aenter__(self) -> Self:
-        self._job = asyncio.get_running_loop().create_task(self._run(), name=f"{self.measure} of all processes")
+        self._beside.begin(self._run(), f"{self.measure} of all processes")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            await asyncio.gather(self._job, return_exceptions=True)
+        await self._beside.end()
 
     async def _run(self) -> None:
         while True:

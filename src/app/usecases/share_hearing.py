@@ -13,6 +13,7 @@ from attrs import define, field
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.earshot import Earshot, Mark
 from opencode_a2a_server.app.ports.talk import LONGEST, Talk
+from opencode_a2a_server.app.usecases.beside import Beside
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.events import TextKind
 from opencode_a2a_server.domain.ids import PartId
@@ -40,21 +41,16 @@ class ShareHearing:
     clock: Clock
     _asked: set[PartId] = field(factory=set, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
-    _jobs: list[asyncio.Task[None]] = field(factory=list, init=False)
+    _beside: Beside = field(factory=Beside, init=False)
 
     async def __aenter__(self) -> Self:
         self.talk.listen(self._hear)
-        loop = asyncio.get_running_loop()
-        self._jobs = [
-            loop.create_task(self._ask(), name="ask how far texts are"),
-            loop.create_task(self._answer(), name="say how far texts are"),
-        ]
+        self._beside.begin(self._ask(), "ask how far texts are")
+        self._beside.begin(self._answer(), "say how far texts are")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for job in self._jobs:
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
+        await self._beside.end()
 
     async def _ask(self) -> None:
         pause, before = _AGAIN, frozenset[PartId]()
@@ -115,6 +111,3 @@ def _words(marks: Sequence[Mark]) -> Iterator[str]:
 
 def _word(told: Sequence[str]) -> str:
     return f'{{"marks": [{", ".join(told)}]}}'
-
-
-__all__ = ["ShareHearing"]

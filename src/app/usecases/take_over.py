@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -11,6 +10,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.replicas import Replicas
+from opencode_a2a_server.app.usecases.beside import Beside
 from opencode_a2a_server.app.usecases.deliver_updates import DeliverUpdates
 from opencode_a2a_server.app.usecases.recover import Recover
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
@@ -38,18 +38,17 @@ class TakeOver:
     clock: Clock
     others: list[Callable[[], Awaitable[object]]] = field(factory=list)
     """What else is taken up then."""
-    _job: asyncio.Task[None] = field(init=False)
+    _beside: Beside = field(factory=Beside, init=False)
 
     async def __aenter__(self) -> Self:
         if self.deliver is not None:
             await self.deliver.take_up()  # of what was recovered
         self.replicas.when_lost(self._let_go)
-        self._job = asyncio.get_running_loop().create_task(self._run(), name="take over")
+        self._beside.begin(self._run(), "take over")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._job.cancel()
-        await asyncio.gather(self._job, return_exceptions=True)
+        await self._beside.end()
 
     async def _run(self) -> None:
         while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Self
 
@@ -10,6 +9,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.agent import Agent, Readiness
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.app.usecases.beside import Beside
 
 _log = logging.getLogger(__name__)
 
@@ -27,17 +27,15 @@ class WatchAgent:
     clock: Clock
     interval: float = 10.0
     readiness: Readiness = field(default=Readiness(ready=False, remedy="not asked yet"), init=False)
-    _watcher: asyncio.Task[None] | None = field(default=None, init=False)
+    _beside: Beside = field(factory=Beside, init=False)
 
     async def __aenter__(self) -> Self:
         await self.look()
-        self._watcher = asyncio.get_running_loop().create_task(self._watch(), name="watch agent")
+        self._beside.begin(self._watch(), "watch agent")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._beside.end()
 
     async def look(self) -> Readiness:
         """Ask now."""
