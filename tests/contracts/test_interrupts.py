@@ -145,7 +145,7 @@ async def test_sqlite_reads_it_off_an_index(what: str, tmp_path: Path) -> None:
     storage = await SqliteStorage.open(tmp_path / "tasks.db")
     statement = getattr(interrupt_statements, what)
     values = {"whose": "alice", "which": "per_1", "before": 1.0}
-    async with storage._reading() as link:
+    async with storage.reading() as link:
         plan = await link._driver.execute_fetchall(f"EXPLAIN QUERY PLAN {statement.sql}", statement.order(values))
     await storage.close()
 

@@ -20,6 +20,7 @@ from opencode_a2a_server.domain.ids import Seq
 
 from .codec import dump_errand, load_errand
 from .errors import Fenced
+from .reads import Asked
 from .replica import ASKED, CHANGED, SETTLED, TELL, Replica
 from .writer import Writer
 
@@ -67,12 +68,8 @@ class NoErrands:
         """There are none."""
 
 
-class Asked(Protocol):
-    """A database that can be asked and, by who is not taken for dead, changed."""
-
-    def asking(self) -> AbstractAsyncContextManager[Any]:
-        """Lend a connection, in a transaction."""
-        ...
+class Fencing(Asked, Protocol):
+    """One that can also be changed, by who is not taken for dead."""
 
     def fenced(self) -> AbstractAsyncContextManager[Any]:
         """Lend the one that writes."""
@@ -83,7 +80,7 @@ class Asked(Protocol):
 class SharedErrands:
     """The port `Errands` over a database."""
 
-    _storage: Asked
+    _storage: Fencing
     _writer: Writer
     _replica: Replica
     _waiting: WeakValueDictionary[str, asyncio.Event] = field(factory=WeakValueDictionary, init=False)

@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Final
 from weakref import WeakValueDictionary
 
 from attrs import define, field, frozen
 
 from opencode_a2a_server.domain.errors import JournalUnavailable
 
+from .reads import Asked
 from .replica import RELEASED, Replica
 from .writer import Writer
 
@@ -69,14 +70,6 @@ class _Alone:
         users.pop()
         if not users:
             del self.locks[self.name]
-
-
-class Asked(Protocol):
-    """A database that can be asked."""
-
-    def asking(self) -> AbstractAsyncContextManager[Any]:
-        """Lend a connection, in a transaction."""
-        ...
 
 
 @define(eq=False, repr=False)

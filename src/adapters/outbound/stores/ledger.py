@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 from attrs import define, field, frozen
 from sqlalchemy import bindparam, delete
@@ -12,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from opencode_a2a_server.app.ports.ledger import Entry
 
-from .reads import Link
+from .reads import Changing
 from .statements import Statement
 from .tables import LEDGER
 
@@ -25,14 +23,6 @@ _ADD = Statement.of(
     *_COLUMNS,
 )
 _FORGET = Statement.of(delete(LEDGER).where(LEDGER.c.span < bindparam("before")))
-
-
-class Changing(Protocol):
-    """A storage that lends a connection for changing something, in one transaction."""
-
-    def changing(self) -> AbstractAsyncContextManager[Link]:
-        """Lend it."""
-        ...
 
 
 @frozen

@@ -6,8 +6,8 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from contextlib import asynccontextmanager
+from typing import Final
 
 from attrs import field, frozen
 from sqlalchemy import bindparam, func, literal_column, select
@@ -17,7 +17,7 @@ from opencode_a2a_server.domain.session import Ownership
 
 from . import statements
 from .codec import check_text
-from .reads import Link
+from .reads import Changing, Link
 from .writer import Writer
 
 RECENT = 4096
@@ -103,14 +103,6 @@ _LOCK: Final = statements.Statement.of(
     select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("session"), literal_column("1"))))
 )
 """Of two replicas which claim a session at once, one waits."""
-
-
-class Changing(Protocol):
-    """A storage that lends a connection for changing something, in one transaction."""
-
-    def changing(self) -> AbstractAsyncContextManager[Link]:
-        """Lend it; what was run is committed at the end."""
-        ...
 
 
 @frozen

@@ -198,14 +198,14 @@ class PostgresStorage(SqlReads):
         found = await super().outboxes(stopped=stopped)
         if stopped or not found:
             return found
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.connection.fetch(_PUSHED_ELSEWHERE, self.replica.id)
         elsewhere = {task_id for (task_id,) in rows}
         return [outbox for outbox in found if outbox.config.task_id not in elsewhere]
 
     async def last(self, keys: Collection[int]) -> Mapping[int, Seq]:
         """Give the last update of tasks, by their keys."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.connection.fetch(_LAST, keys)
         return {key: Seq(where - (key << SEQ_BITS)) for key, where in rows if where is not None}
 
@@ -217,7 +217,7 @@ class PostgresStorage(SqlReads):
 
     async def used(self) -> int:
         """Ask for the size of our tables and indexes; what was freed in them counts until PostgreSQL has reused it."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             return int(await link.connection.fetchval(_USED))
 
     @asynccontextmanager
@@ -229,12 +229,12 @@ class PostgresStorage(SqlReads):
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Any]:
         """Lend a connection of the driver's own, in a transaction that no fence is before."""
-        async with self._reading() as link, link.connection.transaction():
+        async with self.reading() as link, link.connection.transaction():
             yield link.connection
 
     async def sweep(self, keeping: Keeping, now: float, *, dry: bool = False) -> Swept:
         """See `Retention.sweep`. One replica sweeps at a time: two would remove twice as much as is too much."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             if not await link.connection.fetchval("SELECT pg_try_advisory_lock($1)", _SWEEPING):
                 return Swept()
             try:
@@ -314,7 +314,8 @@ class PostgresStorage(SqlReads):
         return owner is not None and owner == self.replica.id
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[_Link]:
+    async def reading(self) -> AsyncIterator[_Link]:
+        """See `SqlReads.reading`."""
         with _reasons(self.url):
             async with self._pool.acquire(timeout=_CALL_SECONDS) as connection:
                 yield _Link(connection)

@@ -37,6 +37,26 @@ class Link(Protocol):
         ...
 
 
+class Changing(Protocol):
+    """A storage that lends connections, for what is in tables of its own."""
+
+    def reading(self) -> AbstractAsyncContextManager[Link]:
+        """Lend one for reading."""
+        ...
+
+    def changing(self) -> AbstractAsyncContextManager[Link]:
+        """Lend the one that writes, in one transaction; what was run is committed at the end."""
+        ...
+
+
+class Asked(Protocol):
+    """A database that can be asked in the driver's own words."""
+
+    def asking(self) -> AbstractAsyncContextManager[Any]:
+        """Lend a connection, in a transaction."""
+        ...
+
+
 @define(eq=False, repr=False, slots=False)
 class SqlReads(ABC):
     """The reading half of a storage."""
@@ -44,7 +64,7 @@ class SqlReads(ABC):
     _owners: ClassVar[Statement] = statements.OWNERS
 
     @abstractmethod
-    def _reading(self) -> AbstractAsyncContextManager[Link]:
+    def reading(self) -> AbstractAsyncContextManager[Link]:
         """Lend a connection for reading; what the database complains of is raised in words of ours."""
 
     def _runs(self, owner: int | None) -> bool:
@@ -53,7 +73,7 @@ class SqlReads(ABC):
 
     async def load(self, task_id: TaskId) -> Stored | None:
         """Give a task by one look-up."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.run(statements.LOAD, {"id": task_id})
         if not rows:
             return None
@@ -65,7 +85,7 @@ class SqlReads(ABC):
         """Give rows; their sizes are looked at first, since one may be as large as thousands."""
         start = place(head, 0)
         wanted = {"after": start + after, "upto": start + (upto or _LAST)}
-        async with self._reading() as link:
+        async with self.reading() as link:
             sizes = await link.run(statements.SIZES, wanted)
             if not sizes:
                 return ()
@@ -75,20 +95,20 @@ class SqlReads(ABC):
 
     async def unfinished(self) -> Sequence[TaskId]:
         """Name them, by an index which has no others."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             return [TaskId(name) for (name,) in await link.run(statements.UNFINISHED, {})]
 
     async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
         """List tasks by an index that is in their order, and count them where they are counted already."""
         values = listing.values(principal, wanted, size, after)
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.run(listing.page(wanted), values)
             ((total,),) = await link.run(listing.total(wanted), values)
         return Page.of([Place(at, TaskId(name)) for at, name in rows], size, int(total))
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.run(statements.FIND, {"principal": principal, "context_id": context_id})
         if not rows:
             return None
@@ -97,34 +117,34 @@ class SqlReads(ABC):
 
     async def page_of_owners(self, after: SessionId, most: int) -> Sequence[Ownership]:
         """List ownerships."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.run(statements.PAGE_OF_OWNERS, {"after": after, "most": most})
         return [statements.owner_of(row) for row in rows]
 
     async def owners(self, sessions: Sequence[SessionId]) -> Sequence[Ownership]:
         """Give whom they belong to, by one look-up."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.run(self._owners, {"sessions": json.dumps(sessions)})
         return [statements.owner_of(row) for row in rows]
 
     async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
         """Look one up, by the primary key."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             rows = await link.run(interrupt_statements.FIND, {"whose": principal, "which": request})
         return Registered(TaskId(rows[0][0]), rows[0][1]) if rows else None
 
     async def waiting(self, principal: Principal) -> Sequence[TaskId]:
         """Name their tasks, by an index which has no others."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             return [TaskId(name) for (name,) in await link.run(interrupt_statements.WAITING, {"whose": principal})]
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Give those of a task."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             return [push_statements.outbox_of(row) for row in await link.run(push_statements.OF_TASK, {"of": task_id})]
 
     async def outboxes(self, *, stopped: bool) -> Sequence[Outbox]:
         """Give those which have stopped, or have not."""
         wanted = push_statements.STOPPED if stopped else push_statements.LIVE
-        async with self._reading() as link:
+        async with self.reading() as link:
             return [push_statements.outbox_of(row) for row in await link.run(wanted, {"nothing": ""})]

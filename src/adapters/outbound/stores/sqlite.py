@@ -172,7 +172,7 @@ class SqliteStorage(SqlReads):
 
     async def used(self) -> int:
         """Count the pages with something in them."""
-        async with self._reading() as link:
+        async with self.reading() as link:
             ((pages,),), ((free,),), ((size,),) = [
                 await link.ask(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size")
             ]
@@ -221,7 +221,8 @@ class SqliteStorage(SqlReads):
                 await pen.close()
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[_Link]:
+    async def reading(self) -> AsyncIterator[_Link]:
+        """See `SqlReads.reading`."""
         if not self._readers:
             raise JournalUnavailable(f"the database {self.path} is closed")
         link = await self._free.get()

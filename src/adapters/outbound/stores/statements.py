@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import count
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from attrs import frozen
 from sqlalchemy import JSON, bindparam, cast, column, delete, func, select, text, update
@@ -26,6 +26,9 @@ from opencode_a2a_server.domain.session import Binding, Ownership
 
 from .storage import READ_ENTRIES, Head, Row, Snapshot, Standing
 from .tables import BINDINGS, NOT_ENDED, SEQ_BITS, SESSION_OWNERS, SNAPSHOTS, TASKS, UPDATES
+
+Values: TypeAlias = dict[str, Any]
+"""A statement's parameters by their names."""
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
@@ -173,7 +176,7 @@ def update_row(row: Row) -> tuple[int, float, bytes]:
     return (head.key << SEQ_BITS) + seq, at, body
 
 
-def task_row(head: Head, standing: Standing, owner: int | None = None) -> dict[str, Any]:
+def task_row(head: Head, standing: Standing, owner: int | None = None) -> Values:
     """Give the row of a new task; its owner is the replica that runs it."""
     return {
         "id": head.task_id,
@@ -187,12 +190,12 @@ def task_row(head: Head, standing: Standing, owner: int | None = None) -> dict[s
     }
 
 
-def standing_row(head: Head, standing: Standing) -> dict[str, Any]:
+def standing_row(head: Head, standing: Standing) -> Values:
     """Give what changes in a task's row."""
     return {"of": head.key, "to": standing.state.value, "since": standing.at, "by": standing.seq}
 
 
-def snapshot_row(head: Head, snapshot: Snapshot) -> dict[str, Any]:
+def snapshot_row(head: Head, snapshot: Snapshot) -> Values:
     """Give the row of a task's snapshot. It repeats what the updates said, so it is made small."""
     return {"task": head.key, "seq": snapshot.seq, "body": zlib.compress(snapshot.body, level=1)}
 
@@ -213,7 +216,7 @@ def snapshot_of(seq: int | None, body: bytes | None) -> Snapshot | None:
         raise JournalUnavailable(f"the snapshot of a task cannot be read: {error}") from error
 
 
-def binding_row(binding: Binding, at: float) -> dict[str, Any]:
+def binding_row(binding: Binding, at: float) -> Values:
     """Give the row of a binding."""
     return {
         "principal": binding.principal,
@@ -224,7 +227,7 @@ def binding_row(binding: Binding, at: float) -> dict[str, Any]:
     }
 
 
-def owner_row(ownership: Ownership) -> dict[str, Any]:
+def owner_row(ownership: Ownership) -> Values:
     """Give the row of an ownership."""
     return {"session_id": ownership.session_id, "principal": ownership.principal, "until": ownership.until}
 

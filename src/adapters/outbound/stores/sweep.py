@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
@@ -17,7 +16,7 @@ from sqlalchemy import ColumnElement, TextClause, bindparam, case, delete, exist
 
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 
-from .reads import Link
+from .reads import Changing, Link
 from .statements import Statement
 from .tables import BINDINGS, INTERRUPTS, PUSH_CONFIGS, SEQ_BITS, SNAPSHOTS, TASKS, UPDATES
 from .tables import ENDED_TASK as ENDED
@@ -69,12 +68,8 @@ COUNT_BINDINGS = Statement.of(select(func.count()).select_from(BINDINGS).where(*
 FORGET_BINDINGS = Statement.of(delete(BINDINGS).where(*_UNUSED))
 
 
-class Sweepable(Protocol):
-    """A storage that lends a connection for changing something, in one transaction."""
-
-    def changing(self) -> AbstractAsyncContextManager[Link]:
-        """Lend it, as an async context manager; what was run is committed at the end."""
-        ...
+class Sweepable(Changing, Protocol):
+    """A storage that says how much it holds, too."""
 
     async def used(self) -> int:
         """Say how many bytes it has in use."""

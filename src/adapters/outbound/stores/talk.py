@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
 
 from attrs import frozen
 
+from .reads import Asked
 from .replica import SAID, TELL, Replica
 
 
@@ -20,14 +19,6 @@ class NoTalk:
 
     def listen(self, ear: Callable[[str], None]) -> None:
         """Nobody says anything."""
-
-
-class Asked(Protocol):
-    """A database that can be asked."""
-
-    def asking(self) -> AbstractAsyncContextManager[Any]:
-        """Lend a connection, in a transaction."""
-        ...
 
 
 @frozen

@@ -14,7 +14,7 @@ from opencode_a2a_server.domain.ids import Principal, SessionId
 from opencode_a2a_server.domain.session import Directory, Session
 
 from .codec import check_text
-from .ledger import Changing
+from .reads import Changing
 from .statements import Statement
 from .tables import SESSION_WORK
 
@@ -53,12 +53,12 @@ class StoredWorks:
 
     async def of(self, principal: Principal) -> Sequence[Working]:
         """See `Works.of`."""
-        async with self._storage.changing() as link:
+        async with self._storage.reading() as link:
             return _read(await link.run(_OF, {"of": principal}))
 
     async def every(self) -> Sequence[Working]:
         """See `Works.every`."""
-        async with self._storage.changing() as link:
+        async with self._storage.reading() as link:
             return _read(await link.run(_ALL, {}))
 
 
