@@ -52,6 +52,7 @@ from .events import (
     ToolState,
     TurnOver,
 )
+from .held import Held, PartTelling
 from .ids import MessageId, PartId, RequestId, SessionId
 from .inbox import Inbox
 from .interrupt import Interrupt
@@ -67,13 +68,10 @@ _DOUBTS_ENOUGH = 2
 """Recollections of a rest without a clear end, before the turn is ended by what is known."""
 _DOUBTS_UNANSWERED = 20
 """The same of a prompt without any answer: OpenCode shows a rest until it begins, and a cold one takes seconds to."""
-_HELD_ENOUGH = 4096
-"""Events kept for one message whose role is not known yet; beyond, snapshots have to tell."""
 
 _ABORTED = "The turn was aborted in OpenCode."
 _CUT = frozenset({"", "tool-calls", "unknown"})
 """How a message ends that another one was to follow."""
-_PartTelling = TextSeen | TextDelta | TextUnderway | ToolSeen | ContentSeen | PartRemoved | FilesChanged | StepFinished
 
 
 @frozen
@@ -128,7 +126,8 @@ class Turn:
     """When the runtime took the prompt, by its own clock; None until it shows it."""
     _answers: dict[MessageId, MessageSeen] = field(factory=dict, init=False)
     _foreign: set[MessageId] = field(factory=set, init=False)
-    _held: dict[MessageId, list[_PartTelling]] = field(factory=dict, init=False)
+    _held: Held = field(factory=Held, init=False)
+    """What is said of messages of which nobody has said yet whose they are."""
     _recalling: bool = field(default=False, init=False)
     """Whether it is being retold what there is, each part in its place."""
 
@@ -337,7 +336,7 @@ class Turn:
 
     def _disown(self, message: MessageId) -> None:
         self._foreign.add(message)
-        self._held.pop(message, None)
+        self._held.drop(message)
 
     def _hear_removal(self, removed: MessageRemoved) -> list[Update]:
         if self._answers.pop(removed.message, None) is None:
@@ -349,11 +348,12 @@ class Turn:
 
     # Parts
 
-    def _hear_part(self, event: _PartTelling) -> list[Update]:  # noqa: C901, PLR0911 - one line for each kind of event
+    def _hear_part(self, event: PartTelling) -> list[Update]:  # noqa: C901, PLR0911 - one line for each kind of event
         if event.session not in self._family:
             return []
         if event.message is not None and event.message not in self._answers and not self._goes_on(event):
-            self._hold(event, event.message)
+            if event.message not in self._foreign:
+                self._held.keep(event, event.message)
             return []
         match event:
             case TextDelta():
@@ -375,7 +375,7 @@ class Turn:
             case StepFinished():
                 return self._count(event)
 
-    def _goes_on(self, event: _PartTelling) -> bool:
+    def _goes_on(self, event: PartTelling) -> bool:
         """Whether it is more of a text that was told before this turn was taken up: whose that is, is known."""
         return isinstance(event, TextDelta | TextUnderway) and self._output.has_text(event.part)
 
@@ -399,25 +399,11 @@ class Turn:
             self._aimless = self._aimless + 1 if step.reason == "unknown" else 0
         return []
 
-    def _hold(self, event: _PartTelling, message: MessageId) -> None:
-        """Keep what is said until it is known who says it; the opening of a message may have been missed."""
-        if message not in self._foreign:
-            held = self._held.setdefault(message, [])
-            if len(held) <= _HELD_ENOUGH:
-                held.append(event)
-
     def _release(self, message: MessageId) -> list[Update]:
-        held = self._held.pop(message, [])
+        """Hear what was kept until it was known who says it; the opening of a message may have been missed."""
+        held, whole = self._held.take(message)
         updates = [update for telling in held for update in self._hear_part(telling)]
-        return updates + self._tear() if len(held) > _HELD_ENOUGH else updates
-
-    def _release_part(self, message: MessageId, part: PartId) -> list[Update]:
-        """Give what was kept of one part: before it is retold, so that each part has its place."""
-        held = self._held.get(message, [])
-        if len(held) > _HELD_ENOUGH or all(telling.part != part for telling in held):
-            return []
-        self._held[message] = [telling for telling in held if telling.part != part]
-        return [update for telling in held if telling.part == part for update in self._hear_part(telling)]
+        return updates if whole else updates + self._tear()
 
     # What does not count, or was missed
 
@@ -432,8 +418,7 @@ class Turn:
         return [*updates, StatusChanged(TaskState.WORKING, (TextPart(text),), retry=event.attempt)]
 
     def _tear(self) -> list[Update]:
-        held = (telling for kept in self._held.values() for telling in kept)
-        self._output.tear(telling.part for telling in held if isinstance(telling, TextSeen | TextDelta))
+        self._output.tear(self._held.texts())
         self.doubtful = True
         return []
 
@@ -500,10 +485,10 @@ class Turn:
             return []
         if isinstance(telling, MessageSeen):
             return self._hear_message(telling, recalled=True)
-        kept: list[Update] = []
-        if isinstance(telling, _PartTelling) and telling.message in self._answers:
-            kept = self._release_part(telling.message, telling.part)
-        return kept + self._hear_part_again(telling)
+        kept: Sequence[PartTelling] = ()
+        if isinstance(telling, PartTelling) and telling.message in self._answers:
+            kept = self._held.take_part(telling.message, telling.part)  # before it is retold: each part has its place
+        return [update for one in kept for update in self._hear_part(one)] + self._hear_part_again(telling)
 
     def _hear_part_again(self, telling: Telling) -> list[Update]:
         if not isinstance(telling, TextSeen):
