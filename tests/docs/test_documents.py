@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +21,8 @@ import yaml
 from opencode_a2a_server.adapters.outbound.policy import parse_policy
 from opencode_a2a_server.adapters.outbound.push.webhook import signature
 from tests.conformance.clauses import clause
-from tests.e2e.service import BINARY, RunningService, free_port
+from tests.e2e.service import BINARY, RunningService, clean_environment, free_port
+from tests.e2e.shell import in_a_shell
 from tests.e2e.until import until
 
 ROOT = Path(__file__).parents[2]
@@ -87,23 +87,11 @@ def test_the_tour_of_the_guide_goes_as_it_is_told(tmp_path: Path) -> None:
     steps = blocks("guide.md", "bash")
     port = free_port()
     script = "\necho =====\n".join(steps).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
     path = f"{Path(BINARY).parent}{os.pathsep}{os.environ['PATH']}"
 
-    with subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", script],
-        env=clean | {"A2A_PORT": str(port), "PATH": path},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as tour:
-        try:
-            told, _ = tour.communicate(timeout=300)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(tour.pid, signal.SIGKILL)
+    environment = clean_environment() | {"A2A_PORT": str(port), "PATH": path}
+    with in_a_shell(script, environment, tmp_path, output=subprocess.PIPE) as tour:
+        told, _ = tour.communicate(timeout=300)
 
     assert tour.returncode == 0, told
     (_, card, done, memory, unknown, asked, rest, after, listed, why, method, selftest) = told.split("=====\n")

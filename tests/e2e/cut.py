@@ -44,7 +44,7 @@ class Relay:
         """Drop the feed."""
         self._whole = False
         while self._feeds:
-            _end(self._feeds.pop())
+            end(self._feeds.pop())
 
     def mend(self) -> None:
         """Let the feed through again."""
@@ -61,24 +61,26 @@ class Relay:
             first = client.recv(_PIECE)
             if _FEED in first.split(b"\r\n", 1)[0]:
                 if not self._whole:
-                    _end(client)
+                    end(client)
                     return
                 self._feeds.append(client)
             server = socket.create_connection(("127.0.0.1", self.port))
             server.sendall(first)
-            threading.Thread(target=_pump, args=(client, server), daemon=True).start()
-            _pump(server, client)
+            threading.Thread(target=pump, args=(client, server), daemon=True).start()
+            pump(server, client)
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Hand on what one side says to the other, until one of them ends; then both are."""
     with suppress(OSError):
         while piece := source.recv(_PIECE):
             target.sendall(piece)
-    _end(source)
-    _end(target)
+    end(source)
+    end(target)
 
 
-def _end(connection: socket.socket) -> None:
+def end(connection: socket.socket) -> None:
+    """Close a connection, whoever reads from it now."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from attrs import define, field
 
+from tests.e2e.cut import end, pump
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
@@ -102,14 +103,14 @@ class Gatehouse:
                     return
                 if server is None:
                     server = socket.create_connection(("127.0.0.1", self.port))
-                    threading.Thread(target=_pump, args=(server, client), daemon=True).start()
+                    threading.Thread(target=pump, args=(server, client), daemon=True).start()
                 server.sendall(request)
         except (OSError, EOFError):
             pass
         finally:
             for connection in (client, server):
                 if connection is not None:
-                    _end(connection)
+                    end(connection)
 
 
 def _whole_request(client: socket.socket, unread: bytes) -> tuple[bytes, bytes]:
@@ -128,17 +129,3 @@ def _more(client: socket.socket) -> bytes:
     if not piece:
         raise EOFError
     return piece
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(_PIECE):
-            target.sendall(piece)
-    _end(source)
-    _end(target)
-
-
-def _end(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()

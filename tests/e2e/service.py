@@ -80,9 +80,8 @@ class RunningService:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it is started with: nothing of ours leaks in from the outside."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
-        return clean | {
+        """What it is started with."""
+        return clean_environment() | {
             "A2A_HOST": "127.0.0.1",
             "A2A_PORT": str(self.port),
             "A2A_BEARER_TOKEN": self.token,
@@ -159,6 +158,11 @@ class RunningService:
             if response.status_code != httpx.codes.OK:
                 raise AssertionError(f"{response.status_code}: {response.read().decode()}")
             yield _frames(response)
+
+
+def clean_environment() -> dict[str, str]:
+    """Give this process's environment without settings: nothing of ours leaks in from the outside."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
 
 
 def free_port() -> int:

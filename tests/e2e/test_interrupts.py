@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.cut import Relay
 from tests.e2e.opencode import RealOpenCode
 from tests.e2e.receiver import Receiver, receiving
-from tests.e2e.service import BINARY, RunningService
+from tests.e2e.service import BINARY, RunningService, clean_environment
 from tests.e2e.test_service import in_front_of
 from tests.e2e.until import until
 
@@ -224,7 +224,7 @@ def _by_command(client: Client, task: Json) -> None:
 
 def command(service: RunningService, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the operator's command."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("A2A_", "OPENCODE_"))}
+    environment = clean_environment()
     environment |= {"A2A_PORT": str(service.port), "A2A_BEARER_TOKEN": service.token}
     return subprocess.run(
         [BINARY, "interrupts", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False

@@ -6,8 +6,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.opencode import RealOpenCode, environment_of
 from tests.e2e.service import BINARY, free_port
+from tests.e2e.shell import in_a_shell
 from tests.e2e.until import until
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -92,28 +93,13 @@ def test_the_lines_for_doing_it_by_hand_serve(
         return False
 
     with (
-        running(agent.replace("4096", str(ports[0])), environment, opencode.workspace),
+        in_a_shell(agent.replace("4096", str(ports[0])), environment, opencode.workspace),
         ExitStack() as stack,
     ):
         until(lambda: answers(f"http://127.0.0.1:{ports[0]}/global/health"), within=120, what="an OpenCode")
-        stack.enter_context(running(service, environment, opencode.workspace))
+        stack.enter_context(in_a_shell(service, environment, opencode.workspace))
         until(lambda: answers(f"{url}/.well-known/agent-card.json"), within=120, what="a service")
         headers = {"authorization": "Bearer choose-another", "a2a-version": "1.0"}
         told = httpx.post(f"{url}/message:send", json=message, headers=headers, trust_env=False, timeout=60).json()
 
     assert told["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
-
-
-@contextmanager
-def running(script: str, environment: Mapping[str, str], cwd: Path) -> Iterator[None]:
-    """Run lines of a document in a shell of their own, and end all that they started."""
-    with subprocess.Popen(["bash", "-ec", script], env=environment, cwd=cwd, start_new_session=True) as shell:
-        try:
-            yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                shell.wait(30)
-            with suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)

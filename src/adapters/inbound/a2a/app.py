@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from litestar import Litestar, Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.types import Guard, Scope
 
 from opencode_a2a_server.app.usecases.audit_access import AuditAccess
@@ -81,27 +81,8 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         payloads: How much of what is said is logged; nothing if this is None.
 
     """
-    rests = {"1.0": Rest, "0.3": RestV03}
-    card, versions = operations.cards.info, operations.cards.versions
-    rpc = Rpc(
-        operations,
-        drain,
-        keep_alive,
-        {version: METHODS[version] for version in versions},
-        dispatched(JSON_V03 if "0.3" in versions else V1_0),
-        v0_3.REFUSED_IN_STREAMS,
-    )
-    about = _About(operations.cards)
     app = Litestar(
-        [
-            post("/")(rpc.__call__),
-            *(handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes),
-            get(["/.well-known/agent-card.json", "/.well-known/agent.json"], opt=_PUBLIC)(about.card_reply),
-            get(jwks.PATH, opt=_PUBLIC)(jwks.Jwks.of(keys).reply),
-            get("/health")(about.health),
-            get("/extensions/{name:str}/v1")(Documents(card.extensions).reply),
-            get("/openapi.json")(Described(_service(operations)).reply),
-        ],
+        [*_spoken(operations, drain, keep_alive), *_told(operations, keys)],
         guards=[_guard(authenticate)],
         exception_handlers={Exception: _tell},
         after_exception=[_record(operations.services.record)],
@@ -111,10 +92,37 @@ def create_app(  # noqa: PLR0913 - the seams of the application, each by its nam
         logging_config=None,
     )
     # Around all that Litestar does, its own refusals included, which its middleware does not see.
-    app.asgi_handler = Front(app, app.asgi_handler, manners, card.public_url)
+    app.asgi_handler = Front(app, app.asgi_handler, manners, operations.cards.info.public_url)
     if watch is not None:
         app.asgi_handler = Watched(app.asgi_handler, watch, payloads)
     return app
+
+
+def _spoken(operations: Operations, drain: Drain, keep_alive: float) -> Sequence[HTTPRouteHandler]:
+    """Give the routes of the protocol, in each version and binding that is served."""
+    rests, versions = {"1.0": Rest, "0.3": RestV03}, operations.cards.versions
+    rpc = Rpc(
+        operations,
+        drain,
+        keep_alive,
+        {version: METHODS[version] for version in versions},
+        dispatched(JSON_V03 if "0.3" in versions else V1_0),
+        v0_3.REFUSED_IN_STREAMS,
+    )
+    rest = (handler for version in versions for handler in rests[version](operations, drain, keep_alive).routes)
+    return post("/")(rpc.__call__), *rest
+
+
+def _told(operations: Operations, keys: Mapping[str, Any]) -> Sequence[HTTPRouteHandler]:
+    """Give the routes that tell of the service itself."""
+    about = _About(operations.cards)
+    return (
+        get(["/.well-known/agent-card.json", "/.well-known/agent.json"], opt=_PUBLIC)(about.card_reply),
+        get(jwks.PATH, opt=_PUBLIC)(jwks.Jwks.of(keys).reply),
+        get("/health")(about.health),
+        get("/extensions/{name:str}/v1")(Documents(operations.cards.info.extensions).reply),
+        get("/openapi.json")(Described(_service(operations)).reply),
+    )
 
 
 def _service(operations: Operations) -> Service:

@@ -75,13 +75,7 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     for service in served:
         await checks.set(service.descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
-    try:
-        if tls is None:
-            port = server.add_insecure_port(address)
-        else:
-            port = server.add_secure_port(address, grpc.ssl_server_credentials([tls]))
-    except RuntimeError as error:
-        raise PortTaken(f"{address} cannot be listened on ({error})") from error
+    port = _listen(server, address, tls)
     await server.start()
     async with anyio.create_task_group() as group:
         group.start_soon(_tell_the_end, drain, checks)
@@ -92,6 +86,15 @@ async def serving(  # noqa: PLR0913 - the seams of the server, each by its name
                 await checks.enter_graceful_shutdown()
                 await server.stop(_GRACE)
             group.cancel_scope.cancel()
+
+
+def _listen(server: grpc.aio.Server, address: str, tls: tuple[bytes, bytes] | None) -> int:
+    try:
+        if tls is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, grpc.ssl_server_credentials([tls]))
+    except RuntimeError as error:
+        raise PortTaken(f"{address} cannot be listened on ({error})") from error
 
 
 def _served(operations: Operations, drain: Drain) -> list[Service]:
