@@ -25,12 +25,37 @@ RECENT = 4096
 
 
 @frozen
+class _Recent:
+    """Those kept in memory, None for what is nobody's."""
+
+    writer: Writer
+    kept: OrderedDict[SessionId, Ownership | None] = field(factory=OrderedDict, init=False)
+
+    def among(self, sessions: Sequence[SessionId]) -> dict[SessionId, Ownership | None]:
+        return {session_id: self.kept[session_id] for session_id in sessions if session_id in self.kept}
+
+    async def remember(self, session_id: SessionId, held: Ownership | None) -> None:
+        """Keep it in mind; the older half of too many is let go of, once it can be found in the storage."""
+        self.kept[session_id] = held
+        self.kept.move_to_end(session_id)
+        if len(self.kept) <= RECENT:
+            return
+        await self.writer.written()
+        for _ in range(len(self.kept) - RECENT // 2):
+            self.kept.popitem(last=False)
+
+
+@frozen
 class StoredOwners:
     """The port `Owners`."""
 
     _writer: Writer
-    _recent: OrderedDict[SessionId, Ownership | None] = field(factory=OrderedDict, init=False)
+    _recent: _Recent = field(init=False)
     _deciding: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+
+    @_recent.default
+    def _none_yet(self) -> _Recent:
+        return _Recent(self._writer)
 
     async def claim(self, wanted: Ownership) -> bool:
         """See `Owners.claim`: one decision at a time, each on what the last one left."""
@@ -42,7 +67,7 @@ class StoredOwners:
                 return False
             if become != held:
                 self._writer.own(wanted.session_id, become)
-            await self._remember(wanted.session_id, become)
+            await self._recent.remember(wanted.session_id, become)
             return True
 
     async def begin(self, session_id: SessionId, principal: Principal) -> None:
@@ -51,7 +76,7 @@ class StoredOwners:
         made = Ownership(session_id, principal)
         async with self._deciding:
             self._writer.own(session_id, made)
-            await self._remember(session_id, made)
+            await self._recent.remember(session_id, made)
 
     async def release(self, session_id: SessionId, principal: Principal) -> None:
         """See `Owners.release`."""
@@ -59,7 +84,7 @@ class StoredOwners:
             held = (await self._held([session_id])).get(session_id)
             if held is not None and held.principal == principal and held.until is not None:
                 self._writer.own(session_id, None)
-                await self._remember(session_id, None)
+                await self._recent.remember(session_id, None)
 
     async def page(self, after: SessionId, most: int) -> Sequence[Ownership]:
         """See `Owners.page`."""
@@ -71,7 +96,7 @@ class StoredOwners:
         async with self._deciding:
             if (await self._held([held.session_id])).get(held.session_id) == held:
                 self._writer.own(held.session_id, None)
-                await self._remember(held.session_id, None)
+                await self._recent.remember(held.session_id, None)
 
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """See `Owners.of`."""
@@ -81,22 +106,12 @@ class StoredOwners:
         }
 
     async def _held(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership | None]:
-        known = {session_id: self._recent[session_id] for session_id in sessions if session_id in self._recent}
+        known = self._recent.among(sessions)
         unknown = [session_id for session_id in sessions if session_id not in known]
         if not unknown:
             return known
         stored = {held.session_id: held for held in await self._writer.storage.owners(unknown)}
-        return {**stored, **known, **{one: self._recent[one] for one in unknown if one in self._recent}}
-
-    async def _remember(self, session_id: SessionId, held: Ownership | None) -> None:
-        """Keep it in mind; the older half of too many is let go of, once it can be found in the storage."""
-        self._recent[session_id] = held
-        self._recent.move_to_end(session_id)
-        if len(self._recent) <= RECENT:
-            return
-        await self._writer.written()
-        for _ in range(len(self._recent) - RECENT // 2):
-            self._recent.popitem(last=False)
+        return {**stored, **known, **self._recent.among(unknown)}
 
 
 _LOCK: Final = statements.Statement.of(
@@ -116,7 +131,11 @@ class SharedOwners:
 
     _writer: Writer
     _storage: Changing
-    _final: OrderedDict[SessionId, Ownership] = field(factory=OrderedDict, init=False)
+    _final: _Recent = field(init=False)
+
+    @_final.default
+    def _none_yet(self) -> _Recent:
+        return _Recent(self._writer)
 
     async def claim(self, wanted: Ownership) -> bool:
         """See `Owners.claim`."""
@@ -135,7 +154,7 @@ class SharedOwners:
         check_text(session_id, principal)
         made = Ownership(session_id, principal)
         self._writer.own(session_id, made)
-        await self._remember(made)
+        await self._final.remember(session_id, made)
 
     async def release(self, session_id: SessionId, principal: Principal) -> None:
         """See `Owners.release`."""
@@ -154,7 +173,7 @@ class SharedOwners:
         async with self._deciding(held.session_id) as (link, stands):
             if stands == held:
                 await link.run(statements.DISOWN, {"of": held.session_id})
-                self._final.pop(held.session_id, None)
+                self._final.kept.pop(held.session_id, None)
 
     async def of(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
         """See `Owners.of`."""
@@ -162,24 +181,15 @@ class SharedOwners:
         return {session_id: held for session_id, held in (await self._held(sessions)).items() if held.stands(now)}
 
     async def _held(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, Ownership]:
-        known = {one: self._final[one] for one in sessions if one in self._final}
+        known = {one: held for one, held in self._final.among(sessions).items() if held is not None}
         unknown = [one for one in sessions if one not in known]
         if not unknown:
             return known
         stored = {held.session_id: held for held in await self._writer.storage.owners(unknown)}
         for held in stored.values():
             if held.until is None:
-                await self._remember(held)
+                await self._final.remember(held.session_id, held)
         return {**stored, **known}
-
-    async def _remember(self, held: Ownership) -> None:
-        """Keep in mind what is final; the older half of too many is let go of, once it can be found in the storage."""
-        self._final[held.session_id] = held
-        if len(self._final) <= RECENT:
-            return
-        await self._writer.written()
-        for _ in range(len(self._final) - RECENT // 2):
-            self._final.popitem(last=False)
 
     @asynccontextmanager
     async def _deciding(self, session_id: SessionId) -> AsyncIterator[tuple[Link, Ownership | None]]:
