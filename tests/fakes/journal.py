@@ -31,6 +31,8 @@ class FakeLog:
     mine: bool = True
     folded: int = 0
     """Up to which entry they can no longer be read one by one."""
+    unread: int = 0
+    """How many of the next reads the store refuses."""
     _more: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     @classmethod
@@ -96,6 +98,9 @@ class FakeReader:
 
     async def next(self, patience: float | None = None) -> Sequence[Entry]:
         """See `Reader.next`."""
+        if self.log.unread:
+            self.log.unread -= 1
+            raise JournalUnavailable("the store cannot be read")
         if patience is None:
             return await self._next()
         try:

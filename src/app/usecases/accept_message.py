@@ -120,7 +120,7 @@ class AcceptMessage:
             await self.answer.by_message(log, principal, placed)
         elif task.state.interrupted:
             async with self._admitted(principal):
-                self.turns.go_on(log, placed)
+                self._go_on(log, placed)
         else:
             if self.quotas is not None:
                 await self.quotas.check(principal)
@@ -136,6 +136,16 @@ class AcceptMessage:
             return
         async with self.quotas.admitted(principal, lambda: self.turns.working_for(principal)):
             yield
+
+    def _go_on(self, log: TaskLog, message: Message) -> None:
+        """Begin the next turn of a task that had halted; while its principal's quotas were looked at another may have."""
+        task = log.task
+        if task.state.terminal:
+            raise TaskIsTerminal(f"task {task.id} is {task.state.value}; send the message without a taskId to go on")
+        if task.state.interrupted and not task.pending:
+            self.turns.go_on(log, message)
+        else:
+            self._queue(log, message)
 
     def _queue(self, log: TaskLog, message: Message) -> None:
         """Let the message wait for the end of the turn under way."""

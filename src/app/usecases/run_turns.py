@@ -57,6 +57,8 @@ _T = TypeVar("_T")
 Charge = Callable[[Principal, Usage | None, Usage | None], Awaitable[None]]
 
 _FAILED = (TaskState.FAILED, TaskState.REJECTED)
+_UNWELL = (Unavailable, AgentFault)
+"""What is suffered of a runtime that is only asked what it shows: it may be about to be well again."""
 _DRAIN_LOOK = 0.5
 """Seconds between two looks at who waits for an answer, while draining."""
 
@@ -331,10 +333,11 @@ class RunTurns:
         """Say whether the last life of the service ended between journaling a prompt and sending it."""
         if not job.log.task.turn_seq:
             return False
-        since = await job.log.read(job.log.task.turn_seq).next(patience=0)
+        behind = job.log.task.turn_seq
+        since = await self._patiently(job, lambda: job.log.read(behind).next(patience=0))
         if not all(isinstance(entry.update, MessageReceived) for entry in since):
             return False
-        seen = await self._patiently(job, lambda: self._soon(self.agent.recall(session, prompt)))
+        seen = await self._patiently(job, lambda: self._soon(self.agent.recall(session, prompt)), _UNWELL)
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
 
     def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
@@ -380,13 +383,15 @@ class RunTurns:
                     await soon(self.clock, self.pace.abort, self.agent.abort(session))
                 raise
 
-    async def _patiently(self, job: Job, call: Callable[[], Awaitable[_T]]) -> _T:
+    async def _patiently(
+        self, job: Job, call: Callable[[], Awaitable[_T]], suffered: tuple[type[Refusal], ...] = (Unavailable,)
+    ) -> _T:
         """Call the runtime or the store, again and again while it is away; not for ever, and not once canceled."""
         give_up, pause = self.clock.monotonic() + self.pace.unreachable, self.pace.retry
         while True:
             try:
                 return await call()
-            except Unavailable:
+            except suffered:
                 if self.clock.monotonic() + pause > give_up or await self._canceled_within(job, pause):
                     raise
             pause = min(pause * 2, self.pace.retry_most)

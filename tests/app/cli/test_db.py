@@ -106,6 +106,19 @@ def test_gc_says_first_what_it_would_do(path: Path) -> None:
     assert count(path) == 0
 
 
+def test_gc_leaves_alone_what_it_was_not_asked_to_make_or_upgrade(path: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    old, missing = db(path, "gc", "--days", "30"), db(tmp_path / "new.db", "gc", "--dry-run", "--vacuum")
+
+    assert (old.exit_code, "upgrade the store first" in old.output) == (1, True)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    connection.close()
+    assert (missing.exit_code, (tmp_path / "new.db").exists()) == (0, False)
+
+
 def test_gc_without_rules_folds_by_the_settings_own(path: Path) -> None:
     done = db(path, "gc")
 

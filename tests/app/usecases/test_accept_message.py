@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from attrs import evolve
@@ -18,6 +19,10 @@ from opencode_a2a_server.adapters.outbound.scripted import (
     Recall,
     Say,
 )
+from opencode_a2a_server.adapters.outbound.stores.ledger import MemoryLedger
+from opencode_a2a_server.app.ports.ledger import Entry
+from opencode_a2a_server.app.usecases.keep_quotas import KeepQuotas
+from opencode_a2a_server.domain.access import Quota, Reach
 from opencode_a2a_server.domain.errors import (
     ContentTypeNotSupported,
     ContextMismatch,
@@ -171,6 +176,37 @@ async def test_of_two_messages_at_once_to_a_halted_task_one_is_taken_and_one_ref
 
     assert [type(outcome).__name__ for outcome in outcomes] == ["Accepted", "TaskIsBusy"]
     assert text_of(task) == "one"
+
+
+class _AskedLedger(MemoryLedger):
+    """One that does not answer at once, as one in a database does not."""
+
+    async def add(self, entries: Sequence[Entry]) -> Sequence[float]:
+        await asyncio.sleep(0)
+        return await super().add(entries)
+
+
+async def test_of_two_messages_at_once_to_a_halted_task_one_is_taken_although_both_are_counted(house: House) -> None:
+    task = await house.begin(AskInput("and?"), Echo())
+    quotas = KeepQuotas(_AskedLedger(), house.journal, house.clock, lambda _: Reach(quota=Quota(tokens=1000)))
+    accept = evolve(house.accept, quotas=quotas)
+    messages = [house.message(text="one", task=task), house.message(text="two", task=task)]
+
+    outcomes = await asyncio.gather(*(accept(ALICE, message) for message in messages), return_exceptions=True)
+    await house.clock.turn()
+
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Accepted", "TaskIsBusy"]
+    assert text_of(task) == "one"
+
+
+async def test_a_task_that_ended_while_a_message_was_counted_takes_it_no_more(house: House) -> None:
+    task = await house.begin(AskInput("and?"), Echo())
+    quotas = KeepQuotas(_AskedLedger(), house.journal, house.clock, lambda _: Reach(quota=Quota(tokens=1000)))
+    accepting = evolve(house.accept, quotas=quotas)(ALICE, house.message(text="one", task=task))
+
+    refused, canceled = await asyncio.gather(accepting, house.cancel(ALICE, task.id), return_exceptions=True)
+
+    assert (type(refused), type(canceled).__name__) == (TaskIsTerminal, "FakeLog")
 
 
 async def test_a_task_may_halt_more_than_once(house: House) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from opencode_a2a_server.adapters.outbound.scripted import AskInput, AskPermission, Delay, Echo, Hang, Recall, Say
-from opencode_a2a_server.domain.errors import AgentUnreachable
+from opencode_a2a_server.domain.errors import AgentRefused, AgentUnreachable
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import TurnStarted
@@ -89,6 +89,39 @@ async def test_a_prompt_that_was_journaled_but_never_sent_is_sent(house: House) 
         task = await recovered(again, task, 1)
 
     assert (text_of(task), task.state) == ("hello", TaskState.COMPLETED)
+
+
+@pytest.mark.parametrize("fault", [AgentUnreachable("no route"), AgentRefused("it broke", 500)])
+async def test_a_runtime_that_cannot_say_whether_a_prompt_was_sent_is_asked_again(
+    house: House, fault: Exception
+) -> None:
+    house.agent.raises["prompt"] = AgentUnreachable("no route")
+    task = await house.begin(Say("hello"))
+    house.agent.reach()
+    house.agent.raises["recall"] = fault
+
+    async with reborn(house) as again:
+        await recovered(again, task, 10)
+        assert "abort" not in house.agent.calls
+        house.agent.reach()
+        await again.clock.turn(20)
+        task = again.journal.logs[task.id].task
+
+    assert (text_of(task), task.state) == ("hello", TaskState.COMPLETED)
+
+
+async def test_a_store_that_cannot_be_read_for_a_moment_does_not_end_what_is_taken_up(house: House) -> None:
+    task = await house.begin(Echo(), Hang())
+    house.log(task).kept = 2
+
+    async with reborn(house) as again:
+        again.log(task).unread = 2
+        await recovered(again, task, 1)
+        assert "abort" not in house.agent.calls
+        await again.clock.turn(20)
+        task = again.journal.logs[task.id].task
+
+    assert (text_of(task), task.state) == ("play", TaskState.WORKING)
 
 
 async def test_a_prompt_that_was_sent_is_not_sent_again(house: House) -> None:

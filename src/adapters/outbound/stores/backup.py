@@ -58,6 +58,8 @@ async def back_up_sqlite(path: Path, into: Path, progress: Progress = _quiet) ->
 
 def _copy(path: Path, into: Path, progress: Progress) -> None:
     with _connected(path, "ro") as source, _connected(into, "rw") as target:
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # one moment: else each write begins it anew
         source.backup(target, pages=_PAGES, progress=lambda _, left, total: progress(left, total), sleep=0.005)
         target.execute("PRAGMA journal_mode = DELETE")
         found = target.execute("PRAGMA quick_check").fetchone()

@@ -71,7 +71,9 @@ class Care:
             await backup.restore_sqlite(from_, path, replace=replace)
 
     async def sweep(self, keeping: Keeping, now: float, *, dry: bool) -> Swept:
-        """Fold and remove what the rules do not keep."""
+        """Fold and remove what the rules do not keep; makes and upgrades nothing."""
+        if not await self._is_ready():
+            return Swept()
         storage = await open_storage(self.url, self.clock, alone=False)
         try:
             return await storage.sweep(keeping, now, dry=dry)
@@ -80,22 +82,26 @@ class Care:
 
     async def read(self, task_id: TaskId) -> Kept | None:
         """Give a task's journal, None if there is no such task; makes and upgrades nothing."""
-        schema = await self.look()
-        if schema.current is None:
+        if not await self._is_ready():
             return None
-        if not schema.ready:
-            raise StoreUnusable(
-                f"the schema is {schema.current}, this release reads {schema.head}: upgrade the store first"
-            )
         storage = await open_storage(self.url, self.clock, alone=False)
         try:
             return await read_journal(storage, task_id)
         finally:
             await storage.close()
 
+    async def _is_ready(self) -> bool:
+        """Say whether there is anything; what another release serves from is left to it."""
+        schema = await self.look()
+        if schema.current is not None and not schema.ready:
+            raise StoreUnusable(
+                f"the schema is {schema.current}, this release reads {schema.head}: upgrade the store first"
+            )
+        return schema.current is not None
+
     async def vacuum(self) -> None:
         """Give the room of what was removed back to the file system; PostgreSQL does that by itself."""
-        if (path := self.path) is not None:
+        if (path := self.path) is not None and existing(path) is not None:
             await vacuum(path)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,27 @@ async def test_a_database_in_use_is_copied_and_comes_back_as_it_was(path: Path, 
     assert (tmp_path / "backup.db").stat().st_mode & 0o777 == 0o600
     assert heard[-1][0] == 0
     await work(sqlite(path), "d")  # and it is worked on from there
+
+
+async def test_a_backup_ends_and_sees_one_moment_however_much_is_written_meanwhile(path: Path, tmp_path: Path) -> None:
+    await work(sqlite(path), "a")
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE much (body BLOB)")
+        other.execute("INSERT INTO much VALUES (zeroblob(8000000))")
+        other.commit()
+        heard: list[int] = []
+
+        def write(left: int, _: int) -> None:
+            heard.append(left)
+            other.execute("INSERT INTO much VALUES (zeroblob(10))")
+            other.commit()
+            assert len(heard) < 100, "it begins anew with each write"
+
+        await back_up_sqlite(path, tmp_path / "backup.db", write)
+
+    with closing(sqlite3.connect(tmp_path / "backup.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM much").fetchone() == (1,)
+    assert heard == sorted(heard, reverse=True)
 
 
 async def test_a_backup_is_restored_where_there_is_nothing(path: Path, tmp_path: Path) -> None:
