@@ -27,7 +27,7 @@ from tests.app.house import text_of
 from tests.fakes import postgres
 from tests.fakes.acts import Act, Delegate, Reason, Say
 from tests.fakes.opencode import FakeOpenCode
-from tests.fakes.sharing import soon
+from tests.fakes.sharing import fall_silent, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -121,10 +121,8 @@ class Replica:
         assert isinstance(journal, LiveJournal)
         storage = journal._writer.storage
         assert isinstance(storage, PostgresStorage)
-        storage._living.cancel()
         self.parts.turns().let_go()
-        async with storage.asking() as connection:
-            await connection.execute("UPDATE replicas SET seen_at = 0 WHERE id = $1", storage.replica.id)
+        await fall_silent(storage)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ from tests.app.house import text_of
 from tests.fakes import postgres
 from tests.fakes.ids import CountedIds
 from tests.fakes.notifier import FakeNotifier
-from tests.fakes.sharing import soon
+from tests.fakes.sharing import fall_silent, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -128,10 +128,8 @@ class Service:
 
     async def stall(self) -> None:
         """Have it be heard of no more, as if its machine had stopped a minute ago."""
-        self.storage._living.cancel()
         self._stack.callback(self._lose_patience)
-        async with self.storage.asking() as connection:
-            await connection.execute("UPDATE replicas SET seen_at = 0 WHERE id = $1", self.storage.replica.id)
+        await fall_silent(self.storage)
 
     def _lose_patience(self) -> None:
         """At its end let it have no time for what it cannot write, since others have taken it over."""

@@ -48,9 +48,8 @@ class Sharer:
         return journal
 
     async def silence(self) -> None:
-        """Let it renew its place no more, and that be long ago."""
-        self.storage._living.cancel()
-        await self.sharing.run("UPDATE replicas SET seen_at = seen_at - 60 WHERE id = $1", self.replica.id)
+        """Let it renew its place no more, over a connection that is closed, and that be long ago."""
+        await fall_silent(self.storage)
 
     async def bury(self) -> None:
         """Let it find out who is dead, which may have it wait a beat."""
@@ -93,6 +92,21 @@ class Sharing:
     async def run(self, sql: str, *values: Any) -> list[Any]:
         """Look into the database, or change it behind everybody's back."""
         return list(await self._connection.fetch(sql, *values))
+
+
+async def fall_silent(storage: PostgresStorage) -> None:
+    """Have a replica be found dead by the next look, as one that was killed a minute ago."""
+    storage._living.cancel()
+    storage.replica._hang_up()
+    async with storage.asking() as connection:
+        # A server that has just started lets nobody be found dead.
+        await connection.execute(
+            "SELECT pg_sleep(greatest(0, 5.1 - extract(epoch FROM now() - pg_postmaster_start_time())))"
+        )
+        await connection.execute("UPDATE replicas SET seen_at = seen_at - 60 WHERE id = $1", storage.replica.id)
+        renewing = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1"
+        while await connection.fetchval(renewing, storage.replica.id):
+            pass
 
 
 async def soon(look: Callable[[], object]) -> None:

@@ -6,6 +6,9 @@ that is no longer renewed deletes it, and from then on nothing that its process 
 transaction looks for the row first, and locks it until it ends, so that a commit is seen by whoever deletes the row or
 does not happen. Who has lost the row so drops what it was doing, and begins anew under another number.
 
+Nobody is judged by the database's clock alone, which somebody may set, nor by what a database shows that was away itself:
+whose row others see unchanged for long enough, by their own patience, is dead; and sooner, whose connection is closed.
+
 One connection renews the row and listens. Notifications cost nothing when they get lost: all who depend on them look
 for themselves now and then.
 """
@@ -15,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
@@ -29,9 +32,9 @@ _log = logging.getLogger(__name__)
 CHANNEL: Final = "a2a"
 BEAT_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 5.0
-"""A row which was not renewed for so long may be deleted."""
+"""A row which was seen not to be renewed for so long may be deleted."""
 GONE_SECONDS: Final = 2.5
-"""The same where the connection of who renews it is closed, as those of a process that was killed are at once."""
+"""The same, as the database counts it, where the connection of who renews it is closed: that of who was killed is at once."""
 _RENEWING: Final = 0x0A2D
 """The class of the advisory locks by which each such connection says whose it is."""
 _ANSWER_SECONDS: Final = 3.0
@@ -40,13 +43,16 @@ _ANSWER_SECONDS: Final = 3.0
 _NOW: Final = "extract(epoch FROM clock_timestamp())"
 _JOIN: Final = f"INSERT INTO replicas (name, seen_at) VALUES ($1, {_NOW}) RETURNING id"  # noqa: S608 - no value is in it
 _BEAT: Final = (
-    f"WITH own AS (UPDATE replicas SET seen_at = {_NOW} WHERE id = $1 RETURNING id) "  # noqa: S608 - no value is in it
-    "SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM replicas WHERE id <> $1)"
+    f"WITH own AS (UPDATE replicas SET seen_at = {_NOW} WHERE id = $1 RETURNING id), "  # noqa: S608 - no value is in it
+    "others AS (SELECT id, seen_at FROM replicas WHERE id <> $1) "
+    "SELECT (SELECT count(*) FROM own), (SELECT array_agg(id ORDER BY id) FROM others), "
+    "(SELECT array_agg(seen_at ORDER BY id) FROM others)"
 )
 _BURY: Final = (
     "DELETE FROM replicas WHERE id IN (SELECT id FROM replicas "  # noqa: S608 - no value is in it
-    f"WHERE id <> $1 AND (seen_at < {_NOW} - {LEASE_SECONDS} OR (seen_at < {_NOW} - {GONE_SECONDS} AND NOT EXISTS ("
-    f"SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {_RENEWING} AND objid = replicas.id))) "
+    "WHERE id <> $1 AND ((id, seen_at) IN (SELECT * FROM unnest($2::bigint[], $3::float8[])) "
+    f"OR (seen_at < {_NOW} - {GONE_SECONDS} AND extract(epoch FROM pg_postmaster_start_time()) < {_NOW} - {LEASE_SECONDS} "
+    f"AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {_RENEWING} AND objid = replicas.id))) "
     "FOR UPDATE SKIP LOCKED) RETURNING name"
 )
 _SAY_WHOSE: Final = f"SELECT pg_try_advisory_lock({_RENEWING}, $1::bigint::int)"
@@ -90,6 +96,9 @@ class Replica:
     """A connection answers one question at a time."""
     _steady_since: float = field(default=float("-inf"), init=False)
     """Since when no beat has failed: who could not see the database must not judge who else could."""
+    _watched: dict[int, tuple[float, float]] = field(factory=dict, init=False)
+    """When the others last renewed their rows, as these say, and since when they have said that."""
+    _looked_at: float = field(default=float("-inf"), init=False)
 
     # For the rest of this package
 
@@ -131,8 +140,9 @@ class Replica:
             await self._listen()
             self.id = await self._line.fetchval(_JOIN, self.name)
             await self._line.execute(_SAY_WHOSE, self.id)
-            await self._bury()
+            await self._bury({})
             await self._line.execute(TELL, CHANGED)
+        self._looked_at = self._clock.monotonic()
         _log.info("this process is replica %d", self.id)
 
     async def run(self) -> None:
@@ -145,7 +155,7 @@ class Replica:
                 await self._clock.within(_ANSWER_SECONDS, self.beat())
             except (JournalUnavailable, TimeoutError) as error:
                 _log.warning("the database does not hear that this process lives: %s", str(error) or "no answer")
-                self._steady_since = self._clock.monotonic()
+                self._be_unsure()
                 self._hang_up()
             except Exception:  # noqa: BLE001 - whatever it was, the next beat tries again
                 _log.exception("a heartbeat broke")
@@ -166,9 +176,9 @@ class Replica:
             await self._beat()
 
     async def bury(self) -> None:
-        """Delete the rows which are no longer renewed."""
+        """Delete the rows of those whose connections are closed."""
         async with self._talking:
-            await self._bury()
+            await self._bury({})
 
     async def _beat(self) -> None:
         if self._line is None or self._line.is_closed():
@@ -179,15 +189,34 @@ class Replica:
             await self.join()
         token = self.id
         with self._reasons():
-            own, others = await self._line.fetchrow(_BEAT, token)
+            own, others, seen = await self._line.fetchrow(_BEAT, token)
             self.others = bool(others)
+            silent = self._silent(dict(zip(others or (), seen or (), strict=True)))
             if own and self._clock.monotonic() - self._steady_since >= LEASE_SECONDS:
-                await self._bury()
+                await self._bury(silent)
         if not own:
             self.lose(token)
 
-    async def _bury(self) -> None:
-        gone = await self._line.fetch(_BURY, self.id)
+    def _silent(self, seen: Mapping[int, float]) -> Mapping[int, float]:
+        """Give those which have not renewed their rows for too long, as far as this process has looked on."""
+        now = self._clock.monotonic()
+        if now - self._looked_at > LEASE_SECONDS:
+            self._be_unsure()
+        self._looked_at = now
+        before = self._watched
+        self._watched = {
+            other: before[other] if other in before and before[other][0] == at else (at, now)
+            for other, at in seen.items()
+        }
+        return {other: at for other, (at, since) in self._watched.items() if now - since >= LEASE_SECONDS}
+
+    def _be_unsure(self) -> None:
+        """Judge nobody for a while: who did not see the database, or stood still, does not know who else did."""
+        self._steady_since = self._clock.monotonic()
+        self._watched.clear()
+
+    async def _bury(self, silent: Mapping[int, float]) -> None:
+        gone = await self._line.fetch(_BURY, self.id, list(silent), list(silent.values()))
         if gone:
             _log.warning("taken for dead: %s", ", ".join(name for (name,) in gone))
             await self._line.execute(TELL, CHANGED)

@@ -164,7 +164,7 @@ REPLICAS = Table(
     Column("seen_at", Double, nullable=False),
 )
 """
-The processes that share the database, for as long as each renews its row by the database's clock.
+The processes that share the database, for as long as each renews its row.
 
 A row is a lease and its number the fencing token: who has none writes nothing.
 """

@@ -15,6 +15,7 @@ import pytest
 from anyio import to_thread
 
 from opencode_a2a_server.adapters.outbound.stores.opening import Stores, open_stores
+from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.app.ports.journal import TaskLog
@@ -157,6 +158,24 @@ async def test_a_killed_postgresql_is_told_waited_for_and_made_up_for(database: 
         assert task in await stores.journal.unfinished()
     async with open_stores(database.url, SystemClock(), pace=PACE) as stores:
         assert await text_of(stores, task) == "said meanwhile"
+
+
+async def test_who_comes_first_after_a_postgresql_was_restarted_takes_nobody_for_dead(database: Database) -> None:
+    async with open_stores(database.url, SystemClock(), pace=PACE) as stores:
+        log = await begun(stores, TaskId("living"))
+        storage = stores.retention
+        assert isinstance(storage, PostgresStorage)
+        storage._living.cancel()  # it is not the first to be back
+        await storage.replica._line.execute("UPDATE replicas SET seen_at = seen_at - 30")
+        database.kill()
+        await to_thread.run_sync(database.start)
+
+        async with open_stores(database.url, SystemClock(), pace=PACE) as newcomer:
+            assert await newcomer.replicas.inherit() == []
+
+        log.append([TextAppended(TEXT, "goes on")])
+        await until_durable(log)
+        assert log.mine
 
 
 async def test_a_postgresql_that_hangs_is_told_and_waited_for(database: Database) -> None:

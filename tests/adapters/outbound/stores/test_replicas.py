@@ -243,16 +243,82 @@ async def test_one_whose_connection_is_closed_is_found_dead_sooner(
 ) -> None:
     await begin(one)
     one.storage._living.cancel()
-    await sharing.run("UPDATE replicas SET seen_at = seen_at - 3 WHERE id = $1", one.replica.id)
+    await sharing.run("UPDATE replicas SET seen_at = seen_at - 60 WHERE id = $1", one.replica.id)
     await other.bury()
     assert await other.stores.replicas.inherit() == []
 
-    one.replica._hang_up()
+    await one.silence()
 
-    async with asyncio.timeout(5):
-        while not (taken := await other.stores.replicas.inherit()):
-            await other.bury()
-    assert taken == [TASK]
+    await other.bury()
+    assert await other.stores.replicas.inherit() == [TASK]
+
+
+async def _beats(sharer: Sharer, clock: TurnedClock, seconds: int) -> None:
+    """Let it look at the others each second."""
+    for _ in range(seconds):
+        await clock.turn(1)
+        await sharer.replica.beat()
+
+
+@pytest.fixture
+async def turned(anyio_backend: str) -> AsyncIterator[tuple[Sharer, Sharer, TurnedClock]]:
+    """Two whose hearts beat when the test has them beat."""
+    clock = TurnedClock()
+    async with Sharing.opened(clock) as sharing:
+        one, other = await sharing.join(), await sharing.join()
+        for sharer in (one, other):
+            sharer.storage._living.cancel()
+        await begin(one)
+        yield one, other, clock
+
+
+async def test_one_that_hangs_with_its_connection_open_is_found_dead_after_five_seconds(
+    turned: tuple[Sharer, Sharer, TurnedClock],
+) -> None:
+    _, other, clock = turned
+    await _beats(other, clock, 5)
+    assert await other.stores.replicas.inherit() == []
+
+    await _beats(other, clock, 1)
+
+    assert await other.stores.replicas.inherit() == [TASK]
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_a_database_whose_clock_is_set_makes_nobody_dead(
+    turned: tuple[Sharer, Sharer, TurnedClock], hours: int
+) -> None:
+    one, other, clock = turned
+    for _ in range(8):
+        await one.replica.beat()
+        await one.sharing.run("UPDATE replicas SET seen_at = seen_at + 3600 * $1 WHERE id = $2", hours, one.replica.id)
+        await _beats(other, clock, 1)
+
+    assert await other.stores.replicas.inherit() == []
+
+
+async def test_one_that_died_before_the_databases_clock_was_set_back_is_found_dead_all_the_same(
+    turned: tuple[Sharer, Sharer, TurnedClock],
+) -> None:
+    one, other, clock = turned
+    await one.silence()
+    await one.sharing.run("UPDATE replicas SET seen_at = seen_at + 7200 WHERE id = $1", one.replica.id)
+
+    await _beats(other, clock, 6)
+
+    assert await other.stores.replicas.inherit() == [TASK]
+
+
+async def test_one_that_stood_still_itself_judges_nobody_by_what_it_saw_before(
+    turned: tuple[Sharer, Sharer, TurnedClock],
+) -> None:
+    _, other, clock = turned
+    await _beats(other, clock, 1)
+    await clock.turn(60)
+
+    await _beats(other, clock, 1)
+
+    assert await other.stores.replicas.inherit() == []
 
 
 # Being taken for dead
