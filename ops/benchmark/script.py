@@ -7,13 +7,18 @@ Both ends import this: the fake plays a script, the reader checks the answer aga
 import random
 import re
 from dataclasses import dataclass
+from pydoc_data.topics import topics
 
 _SETTING = re.compile(r"\b(n|size|rate|stamp|ask)=([0-9.]+)")
 _NUMBERED = re.compile(r"(\d{7})@(\d{19})x* ")
 _NUMBER = 7
-_LENGTH = 4096
-# As hard to compress as prose: a store that compresses must not look better here than it is.
-_LETTERS = "".join(random.Random(1).choices("etaoinshrdlucmfwyp", k=2 * _LENGTH))  # noqa: S311 - no secret
+_LENGTH = 256 * 1024
+_QUOTES = str.maketrans("", "", '"\\')  # the fake puts a delta between quotes as it is
+_HELP = " ".join(topics[name] for name in sorted(topics))
+_WORDS = _HELP.encode("ascii", "ignore").decode().translate(_QUOTES).split()
+# Word after word of what Python's help says of the language, each as often as it is there, and no phrase twice: a store
+# that compresses must not look better here than with prose or code, at whatever length.
+_TEXT = " ".join(random.Random(1).choices(_WORDS, k=_LENGTH // 4))[:_LENGTH]  # noqa: S311 - no secret
 _STAMP = 19
 
 
@@ -52,10 +57,8 @@ class Script:
 
     def word(self, number: int) -> str:
         """The text of one delta, without a stamp."""
-        start = number * 17 % _LENGTH
-        return (
-            f"{number:0{_NUMBER}d}{_LETTERS[start : start + self.size - 1 - _NUMBER]}".ljust(self.size - 1, "x") + " "
-        )
+        start = number * self.size % _LENGTH
+        return _TEXT[start : start + self.size].ljust(self.size, "x")
 
     def stamped(self, number: int, at: int) -> str:
         """The text of one delta sent at this monotonic nanosecond."""

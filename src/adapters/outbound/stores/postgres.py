@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -51,6 +51,8 @@ _INHERITING = 0x0A2B
 _SWEEPING = 0x0A2C
 _IDLE_MILLISECONDS = 4000
 """A transaction whose process has stopped in its midst ends, before others wait for it in vain."""
+_MUCH = 64 * 1024
+"""Bytes that are not pressed between two steps of the event loop: it takes two milliseconds."""
 _TOLD_MOST = 7900
 """Bytes of a notification; PostgreSQL takes less than 8000."""
 
@@ -161,11 +163,10 @@ class PostgresStorage(SqlReads):
             for head in batch.begun:
                 task = statements.ADD_TASK.order(task_row(head, batch.standings[head], token))
                 head.key = await pen.fetchval(statements.ADD_TASK.numbered, *task)
-            for statement, values in changes(batch):
+            for statement, values in await _laid_out(_snapshots(batch), lambda: list(changes(batch))):
                 await pen.execute(statement.numbered, *statement.order(values))
             if batch.rows:
-                places, moments, bodies = zip(*map(update_row, batch.rows), strict=True)
-                await pen.execute(_ADD_UPDATES, places, moments, bodies)
+                await pen.execute(_ADD_UPDATES, *await _columns(batch.rows))
             for errand, outcome in batch.outcomes.items():
                 await pen.execute(_SETTLE, errand, outcome)
                 await pen.execute(TELL, f"{SETTLED}:{errand}")
@@ -178,10 +179,10 @@ class PostgresStorage(SqlReads):
 
     async def _add_rows(self, token: int, rows: Sequence[Row]) -> None:
         """Write updates, behind the fence as all else, in one question: five would take most of the time."""
-        places, moments, bodies = zip(*map(update_row, rows), strict=True)
+        columns = await _columns(rows)
         told = list(_told({head.key for head, *_ in rows})) if self.replica.others else []
         async with self._lent() as pen:
-            passed, _ = await pen.fetchrow(_ADD_UPDATES_FENCED, token, places, moments, bodies, told)
+            passed, _ = await pen.fetchrow(_ADD_UPDATES_FENCED, token, *columns, told)
         if not passed:
             raise self._taken_for_dead(token)
 
@@ -359,6 +360,22 @@ async def _connect(url: URL, settings: Mapping[str, str] | None = None) -> Any:
         command_timeout=_CALL_SECONDS,
         server_settings={"application_name": "opencode-a2a-server", **(settings or {})},
     )
+
+
+async def _columns(rows: Sequence[Row]) -> Sequence[Any]:
+    """Give places, moments and bodies of updates."""
+    size = sum(len(body) for *_, body in rows)
+    return await _laid_out(size, lambda: list(zip(*map(update_row, rows), strict=True)))
+
+
+def _snapshots(batch: Batch) -> int:
+    """Give the bytes of a batch's snapshots."""
+    return sum(len(standing.snapshot.body) for standing in batch.standings.values() if standing.snapshot is not None)
+
+
+async def _laid_out(size: int, lay_out: Callable[[], list[Any]]) -> list[Any]:
+    """Have what is written laid out, and so pressed; much of it by a thread, since nothing else would be done meanwhile."""
+    return lay_out() if size < _MUCH else await asyncio.to_thread(lay_out)
 
 
 async def _as_it_is(_connection: Any) -> None:

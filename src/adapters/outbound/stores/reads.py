@@ -22,8 +22,9 @@ from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Se
 from opencode_a2a_server.domain.state import TaskState
 
 from . import interrupt_statements, listing, push_statements, statements
+from .pressing import unpressed
 from .statements import Statement, place, snapshot_of
-from .storage import Head, Line, Standing, Stored, fitting
+from .storage import READ_BYTES, Head, Line, Standing, Stored, fitting
 from .tables import SEQ_BITS
 
 _LAST = 2**SEQ_BITS - 1
@@ -82,7 +83,7 @@ class SqlReads(ABC):
         return Stored(head, Standing(TaskState(state), status_at, Seq(seq), snapshot_of(*snapshot)), self._runs(owner))
 
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
-        """Give rows; their sizes are looked at first, since one may be as large as thousands."""
+        """Give rows; their sizes are looked at first, since one may be as large as thousands, and again unpressed."""
         start = place(head, 0)
         wanted = {"after": start + after, "upto": start + (upto or _LAST)}
         async with self.reading() as link:
@@ -90,8 +91,16 @@ class SqlReads(ABC):
             if not sizes:
                 return ()
             wanted["upto"], _ = sizes[fitting(size for _, size in sizes) - 1]
-            lines = await link.run(statements.LINES, wanted)
-        return [(Seq(where - start), at, body) for where, at, body in lines]
+            rows = await link.run(statements.LINES, wanted)
+        lines: list[Line] = []
+        room = READ_BYTES
+        for where, at, kept in rows:
+            body = unpressed(kept)
+            room -= len(body)
+            if room < 0 and lines:
+                break
+            lines.append((Seq(where - start), at, body))
+        return lines
 
     async def unfinished(self) -> Sequence[TaskId]:
         """Name them, by an index which has no others."""

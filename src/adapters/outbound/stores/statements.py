@@ -24,6 +24,7 @@ from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import Principal, Seq, SessionId
 from opencode_a2a_server.domain.session import Binding, Ownership
 
+from .pressing import pressed
 from .storage import READ_ENTRIES, Head, Row, Snapshot, Standing
 from .tables import BINDINGS, NOT_ENDED, SEQ_BITS, SESSION_OWNERS, SNAPSHOTS, TASKS, UPDATES
 
@@ -173,7 +174,7 @@ def place(head: Head, seq: int) -> int:
 def update_row(row: Row) -> tuple[int, float, bytes]:
     """Give the row of an update, in the order of `ADD_UPDATE`."""
     head, seq, at, body = row
-    return (head.key << SEQ_BITS) + seq, at, body
+    return (head.key << SEQ_BITS) + seq, at, pressed(body)
 
 
 def task_row(head: Head, standing: Standing, owner: int | None = None) -> Values:
