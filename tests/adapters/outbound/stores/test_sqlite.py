@@ -39,6 +39,7 @@ SUBMITTED = TaskSubmitted(
     ContextId("context"), Principal("alice"), Message(MessageId("m-1"), Role.USER, (TextPart("Say something."),))
 )
 TOLD = ArtifactTold(TEXT, BlockKind.TEXT, ())
+PROSE = "".join(random.Random(1).choices("etaoin shrdlu,cmfwyp", k=1000))  # noqa: S311 - as hard to compress as prose
 
 
 @pytest.fixture
@@ -305,7 +306,7 @@ async def test_a_full_disk_is_told_and_nothing_is_lost_when_there_is_room(stores
         await log.durable()
         await tell_pen(life, "PRAGMA max_page_count = 40")  # the disk is as large as this
 
-        seq = log.append([TextAppended(TEXT, "x" * 1000)] * 200)
+        seq = log.append([TextAppended(TEXT, PROSE)] * 200)
         while "full" not in await life.journal.probe():
             await clock.turn()
 
@@ -318,7 +319,7 @@ async def test_a_full_disk_is_told_and_nothing_is_lost_when_there_is_room(stores
         assert await life.journal.probe() == ""
 
     async with stores.live() as life:
-        assert (await life.journal.open(TASK)).task.artifacts[TEXT].text == "x" * 200_000
+        assert (await life.journal.open(TASK)).task.artifacts[TEXT].text == PROSE * 200
 
 
 async def tell_pen(life: Life, sql: str) -> None:
