@@ -24,6 +24,11 @@ class Held:
 
     _kept: dict[MessageId, list[PartTelling]] = field(factory=dict, init=False)
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._kept)
+
     def keep(self, telling: PartTelling, message: MessageId) -> None:
         """Keep what is said of a message, unless that is too much already."""
         kept = self._kept.setdefault(message, [])

@@ -88,6 +88,12 @@ class Output:
         """Whether some text is not whole."""
         return bool(self._early) or any(not text.block.closed for text in self._texts.values())
 
+    @property
+    def underway(self) -> bool:
+        """Whether the reader has a part of some text, or a part of one is kept for it."""
+        youngest_first = reversed(self._texts.values())
+        return bool(self._early) or any(text.begun and not text.block.closed for text in youngest_first)
+
     def has_text(self, part: PartId) -> bool:
         """Whether a text block has begun."""
         return part in self._texts

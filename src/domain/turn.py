@@ -197,6 +197,12 @@ class Turn:
         """The turn's session and those of its sub-agents."""
         return frozenset(self._family)
 
+    @property
+    def only_waits(self) -> bool:
+        """Whether all that is known of it is told, and it waits for somebody: it can be gone on with from its task."""
+        untold = self._output.underway or self._held.any
+        return bool(self.inbox.pending) and not (self.doubtful or self.canceling or untold)
+
     def cancel(self) -> None:
         """Note that the end of this turn is wanted: an abort that follows is a cancellation."""
         self.canceling = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -278,6 +278,10 @@ class FakeHearing:
     def wake(self) -> None:
         """See `Hearing.wake`."""
         self.queue.put_nowait(())
+
+    def attend(self, call: Callable[[], None] | None) -> None:
+        """See `Hearing.attend`; work without a task waits in `next`."""
+        raise NotImplementedError
 
 
 @define(eq=False)

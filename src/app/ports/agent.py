@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -56,6 +56,14 @@ class Hearing(Protocol):
 
     def wake(self) -> None:
         """Let `next` return at once, with what there is, if only nothing."""
+        ...
+
+    def attend(self, call: Callable[[], None] | None) -> None:
+        """
+        Have this called once, as soon as there is something to hear, for who does not wait in `next` meanwhile.
+
+        At once, if there is something already. It neither raises nor waits. None ends it.
+        """
         ...
 
 

@@ -98,7 +98,7 @@ class AcceptMessage:
         try:
             await log.durable(seq)
         except JournalUnavailable:
-            self.turns.cancel(task_id)
+            self.turns.cancel(log)
             raise
         return Accepted(log, seq)
 

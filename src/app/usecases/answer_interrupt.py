@@ -15,7 +15,7 @@ from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.usecases import audit_interrupts
 from opencode_a2a_server.app.usecases.answer_work import AnswerWork
 from opencode_a2a_server.app.usecases.check_place import CheckPlace
-from opencode_a2a_server.app.usecases.job import Outcome
+from opencode_a2a_server.app.usecases.job import Job, Outcome
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.errors import (
     AlreadyAnswered,
@@ -146,23 +146,13 @@ class AnswerInterrupt:
                 raise
             if interrupt is not None:
                 given[request] = AnswerGiven(interrupt, reply.answer, by, now)
+        job = self.turns.job(log)  # before the answers are journaled: to it they are new
         if given:
             log.append([*([] if message is None else [MessageReceived(message)]), *given.values()])
-        outcomes = self._hand_over(task, requests, given)
+        outcomes = _hand_over(job, requests, given)
         await log.durable()
         for outcome in outcomes:
             await self._see_taken(outcome)
-
-    def _hand_over(
-        self, task: Task, requests: Sequence[RequestId], given: Mapping[RequestId, AnswerGiven]
-    ) -> Sequence[Outcome]:
-        """Let the turn have the answers; gives what is to become of all that were asked for. Without a turn: nothing."""
-        job = self.turns.job(task.id)
-        if job is None:
-            return ()  # whoever takes the turn up finds them in the journal
-        for update in given.values():
-            job.give(update)
-        return [outcome for request in requests if (outcome := job.outcome(request)) is not None]
 
     async def _see_taken(self, outcome: Outcome) -> None:
         """Wait until the runtime has taken an answer, or for a moment; one that it does not take does not count."""
@@ -170,6 +160,17 @@ class AnswerInterrupt:
             refusal = await self.clock.within(self.turns.pace.answer, asyncio.shield(outcome))
             if refusal is not None:
                 raise refusal
+
+
+def _hand_over(
+    job: Job | None, requests: Sequence[RequestId], given: Mapping[RequestId, AnswerGiven]
+) -> Sequence[Outcome]:
+    """Let the turn have the answers; gives what is to become of all that were asked for. Without a turn: nothing."""
+    if job is None:
+        return ()  # whoever takes the turn up finds them in the journal
+    for update in given.values():
+        job.give(update)
+    return [outcome for request in requests if (outcome := job.outcome(request)) is not None]
 
 
 def names_interrupt(task: Task, message: Message) -> bool:

@@ -37,7 +37,7 @@ class CancelTask:
             raise TaskNotCancelable(f"task {task_id} is {task.state.value} already")
         if not task.canceling:
             log.append([CancelRequested(principal)])
-        if not self.turns.cancel(task_id) and not task.state.terminal:
+        if not self.turns.cancel(log) and not task.state.terminal:
             log.append([StatusChanged(TaskState.CANCELED)])
         reader = log.read(task.seq)
         while not (log.task.state.terminal or self.turns.stopping):

@@ -13,11 +13,13 @@ from opencode_a2a_server.app.ports.agent import Agent, Hearing
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.meter import UNMETERED, Meter, TurnEnd
-from opencode_a2a_server.app.usecases.job import Job, Pace, keep, soon
+from opencode_a2a_server.app.usecases.job import Job, Pace, Rest, keep, soon
+from opencode_a2a_server.app.usecases.stay import Stay
 from opencode_a2a_server.app.usecases.tend_inbox import TendInbox
 from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.events import Event, Failure, Gap
+from opencode_a2a_server.domain.ids import SessionId
 from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
@@ -29,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _AGAIN = "OpenCode stopped in mid-turn (was it restarted?). It had called no tool, so the prompt is sent again."
 
+_NOBODY: frozenset[SessionId] = frozenset()
 _OUTPUT = (TextAppended, ArtifactTold)
 _ENDS = {TaskState.COMPLETED: TurnEnd.COMPLETED, TaskState.CANCELED: TurnEnd.CANCELED}
 
@@ -51,8 +54,7 @@ class FollowTurn:
     pace: Pace
     job: Job
     turn: Turn
-    session: Session
-    hearing: Hearing
+    stay: Stay
     audit: Audit
     patch_most: int = 0
     """Bytes that a patch of what the turn changed may have; 0 if changes are not told."""
@@ -61,7 +63,13 @@ class FollowTurn:
     """Whether a prompt that the runtime lost is sent a second time, if it did nothing with it."""
     spoke: bool = False
     """Whether it has given output; of one that was taken up that was perhaps long ago."""
+    rested: Rest | None = None
+    """What it goes on with after it was parked."""
+    parks: bool = field(default=False, init=False)
+    """Whether it returned with the turn not over, since all that it does is wait for somebody."""
 
+    session: Session = field(init=False)
+    hearing: Hearing = field(init=False)
     _began: float = field(init=False)
     _before: Usage = field(init=False)
     """What the task had used before."""
@@ -74,10 +82,20 @@ class FollowTurn:
     """How often in a row the runtime could not be asked."""
     _aborts: int = field(default=0, init=False)
     _aborted_at: float = field(default=0.0, init=False)
+    _news: bool = field(default=False, init=False)
+    """Whether it has told anything, or heard anything but gaps."""
+
+    @session.default
+    def _own(self) -> Session:
+        return self.stay.session
+
+    @hearing.default
+    def _heard(self) -> Hearing:
+        return self.stay.heard
 
     @_began.default
     def _begun(self) -> float:
-        return self.clock.monotonic()
+        return self.clock.monotonic() if self.rested is None else self.rested.began
 
     @_before.default
     def _used(self) -> Usage:
@@ -85,27 +103,44 @@ class FollowTurn:
 
     @_inbox.default
     def _tended(self) -> TendInbox:
-        return TendInbox(self.agent, self.clock, self.pace, self.job, self.turn, self.session, self.audit)
+        expiries = {} if self.rested is None else dict(self.rested.expiries)
+        return TendInbox(
+            self.agent, self.clock, self.pace, self.job, self.turn, self.session, self.audit, expiries=expiries
+        )
 
     async def __call__(self) -> None:
-        """Follow the turn to its end."""
+        """Follow the turn to its end, or until it parks."""
         self._contact = self._now()
         self._quiet = self.pace.first_look
-        if (seconds := self.turn.limits.seconds) is not None:
+        seconds = self.turn.limits.seconds if self.rested is None else self.rested.left
+        if seconds is not None:
             self._deadline = self._now() + seconds
-        end = TurnEnd.LEFT
+        end: TurnEnd | None = TurnEnd.LEFT
         try:
-            if self.turn.doubtful and not self.job.canceled.is_set():
-                await self._catch_up()
-            while self.turn.outcome is None:
+            await self._take_up()
+            while self.turn.outcome is None and not self.parks:
                 await self._advance()
-            end = _ENDS.get(self.turn.outcome, TurnEnd.FAILED)
+            end = None if self.turn.outcome is None else _ENDS.get(self.turn.outcome, TurnEnd.FAILED)
         except Exception:
             end = TurnEnd.FAILED
             raise
         finally:
             self._inbox.close()
-            self.meter.turn_ended(end, self._now() - self._began, self.usage)
+            if end is not None:
+                self.meter.turn_ended(end, self._now() - self._began, self.usage)
+
+    def rest(self) -> Rest:
+        """Say what the turn, which is parked, is to go on with."""
+        return Rest(
+            self.turn.prompt,
+            self._began,
+            None if self._deadline is None else self._deadline - self._now(),
+            self.spoke,
+            self._inbox.expiries,
+            self.turn.family - {self.session.id} or _NOBODY,
+            len(self.turn.pending),
+            0 if self.rested is None or self._news else self.rested.looks + 1,
+        )
 
     @property
     def usage(self) -> Usage:
@@ -125,8 +160,19 @@ class FollowTurn:
             return
         if reason := self._passed():
             await self._stop(reason)
+        elif events is None and self._may_park():
+            self.parks = True
         elif events is None or any(type(event) is Gap for event in events):
             await self._ask()
+
+    async def _take_up(self) -> None:
+        """Go on with a turn that was begun before; with one that was parked by the answer that it waited for."""
+        if self.turn.doubtful and not self.job.canceled.is_set():
+            if self.rested is not None and self._inbox.busy:
+                await self._inbox()
+            await self._catch_up()
+            self.parks = self.rested is not None and not self._news and self._may_park()
+        self.job.caught_up.set()
 
     async def _catch_up(self) -> None:
         """Go on at once with a turn that others have begun: with what is heard already, then with what is shown."""
@@ -134,6 +180,14 @@ class FollowTurn:
         await self._take(await self._hear() or ())
         if self.turn.outcome is None:
             await self._ask()
+
+    def _may_park(self) -> bool:
+        """Whether all that is to be done is to wait for somebody."""
+        return (
+            self.turn.only_waits
+            and self._inbox.only_waits
+            and not (self._faults or self._aborts or self.job.canceled.is_set())
+        )
 
     def _now(self) -> float:
         return self.clock.monotonic()
@@ -157,12 +211,15 @@ class FollowTurn:
             return self.pace.settle
         if self._aborts:
             return self.pace.abort
+        if self._may_park():
+            return self.pace.park
         return self.pace.waiting if self.turn.pending else self._quiet
 
     async def _take(self, events: Sequence[Event]) -> None:
         """Take what was heard. Who hears only gaps hears nothing for now, and looks more often."""
         if events:
             deaf = all(type(event) is Gap for event in events)
+            self._news = self._news or not deaf
             self._quiet = self.pace.first_look if deaf else self.pace.quiet
             await self._tell(events)
 
@@ -171,6 +228,7 @@ class FollowTurn:
         self._contact = self._now()
         self.turn.now = self.clock.now()
         if updates := self.turn.receive_all(events):
+            self._news = True
             if not self.spoke and any(isinstance(update, _OUTPUT) for update in updates):
                 self.spoke = True
                 self.meter.turn_spoke(self._now() - self._began)

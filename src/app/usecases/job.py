@@ -12,8 +12,9 @@ from attrs import define, field, frozen
 from opencode_a2a_server.app.ports.agent import Hearing
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.journal import TaskLog
+from opencode_a2a_server.app.usecases.stay import Stay
 from opencode_a2a_server.domain.errors import AgentUnreachable, JournalUnavailable, Refusal
-from opencode_a2a_server.domain.ids import RequestId
+from opencode_a2a_server.domain.ids import MessageId, RequestId, SessionId
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Turn
 from opencode_a2a_server.domain.updates import AnswerGiven, StatusChanged, Update
@@ -32,7 +33,10 @@ class Pace:
     quiet: float = 10.0
     """Silence of a turn before it is looked after."""
     waiting: float = 60.0
-    """The same while somebody's answer is awaited."""
+    """The same while somebody's answer is awaited; doubles up to `waiting_most` as long as nothing is new."""
+    waiting_most: float = 960.0
+    park: float = 1.0
+    """Silence of a turn that waits for somebody before it is parked."""
     retry: float = 1.0
     """Between tries to reach the runtime; doubles up to `retry_most`."""
     retry_most: float = 15.0
@@ -77,20 +81,51 @@ class Delivery:
             self.outcome.set_result(refusal)
 
 
+@frozen
+class Rest:
+    """What a turn is to go on with, apart from what the journal and the runtime say."""
+
+    prompt: MessageId
+    began: float
+    """When it did, by the monotonic clock."""
+    left: float | None
+    """Seconds that it may still take; a person's time to answer is not the turn's."""
+    spoke: bool
+    """Whether it has given output."""
+    expiries: tuple[tuple[RequestId, float], ...]
+    """When interrupts are due, by the monotonic clock: nobody sets it."""
+    family: frozenset[SessionId] = frozenset()
+    """Sessions of its sub-agents."""
+    waiting: int = 1
+    """How many interrupts wait for an answer."""
+    looks: int = 0
+    """How often in a row it was looked after, and nothing was new."""
+
+
 @define(eq=False)
 class Job:
     """One task's turn, and how others reach it."""
 
     log: TaskLog
     turn: Turn | None = None
-    hearing: Hearing | None = None
+    stay: Stay | None = None
+    """Its stay in the session of the turn."""
+    rest: Rest | None = None
+    """What its turn goes on with, if it is parked at the end."""
     canceled: asyncio.Event = field(factory=asyncio.Event)
     deliveries: dict[RequestId, Delivery] = field(factory=dict)
+    caught_up: asyncio.Event = field(factory=asyncio.Event)
+    """Whether a turn that was taken up is as far as the runtime is, or its job is over."""
 
     def outcome(self, request: RequestId) -> Outcome | None:
         """Give what is to become of an answer that was just given."""
         delivery = self.deliveries.get(request)
         return None if delivery is None else delivery.outcome
+
+    @property
+    def hearing(self) -> Hearing | None:
+        """What is heard of the turn's session."""
+        return None if self.stay is None else self.stay.hearing
 
     @property
     def waits(self) -> bool:
@@ -104,18 +139,18 @@ class Job:
         if self.turn is None:
             self.log.append([StatusChanged(TaskState.CANCELED)])
         self.canceled.set()
-        if self.turn is not None and self.hearing is not None:
+        if self.turn is not None and (hearing := self.hearing) is not None:
             self.turn.cancel()
-            self.hearing.wake()
+            hearing.wake()
 
     def give(self, given: AnswerGiven) -> None:
         """Have the runtime told an answer which is journaled."""
-        if self.turn is None or self.turn.outcome is not None or self.hearing is None:
+        if self.turn is None or self.turn.outcome is not None or (hearing := self.hearing) is None:
             return  # the turn that begins finds it in the journal
         self.turn.inbox.answering(given)
         outcome: Outcome = asyncio.get_running_loop().create_future()
         self.deliveries[given.request] = Delivery(fresh=True, outcome=outcome)
-        self.hearing.wake()
+        hearing.wake()
 
 
 _T = TypeVar("_T")

@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 
 from attrs import define, field
 
-from opencode_a2a_server.app.ports.agent import Agent, Hearing, Prompt
+from opencode_a2a_server.app.ports.agent import Agent, Prompt
 from opencode_a2a_server.app.ports.audit import Audit
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.holds import Holds
@@ -28,8 +28,10 @@ from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Span, Tracer, Work
 from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn
-from opencode_a2a_server.app.usecases.job import Job, Pace, keep, soon
+from opencode_a2a_server.app.usecases.job import Job, Pace, Rest, keep, soon
+from opencode_a2a_server.app.usecases.park import Park
 from opencode_a2a_server.app.usecases.refer import with_references
+from opencode_a2a_server.app.usecases.stay import Stay
 from opencode_a2a_server.domain.errors import (
     AgentFault,
     AgentUnreachable,
@@ -41,7 +43,7 @@ from opencode_a2a_server.domain.errors import (
     Unavailable,
     UnsupportedOperation,
 )
-from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
+from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen, SessionOpened
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, TextPart
 from opencode_a2a_server.domain.session import PromptOptions, Session
@@ -98,8 +100,14 @@ class RunTurns:
     _jobs: dict[TaskId, Job] = field(factory=dict, init=False)
     _running: dict[asyncio.Task[None], Job] = field(factory=dict, init=False)
     _left: bool = field(default=False, init=False)
+    _park: Park = field(init=False)
+
+    @_park.default
+    def _empty(self) -> Park:
+        return Park(self.journal, self.clock, self.pace, self.job)
 
     async def __aenter__(self) -> Self:
+        self._park.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,22 +115,30 @@ class RunTurns:
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._park.end()
 
     def let_go(self) -> None:
         """Run nothing more of what runs: another replica goes on with it."""
         self._jobs.clear()
         for running in self._running:
             running.cancel()
+        self._park.let_go()
 
     @property
     def active(self) -> int:
-        """How many jobs there are."""
-        return len(self._running)
+        """How many turns there are, with those that are parked."""
+        return len(self._running) + len(self._park)
+
+    @property
+    def parked(self) -> int:
+        """How many turns are parked: they wait for somebody, without a job."""
+        return len(self._park)
 
     @property
     def waiting(self) -> int:
         """How many permissions and questions wait for an answer."""
-        return sum(len(job.turn.pending) for job in self._running.values() if job.turn is not None)
+        here = sum(len(job.turn.pending) for job in self._running.values() if job.turn is not None)
+        return here + self._park.waiting
 
     async def drain(self, seconds: float) -> bool:
         """
@@ -135,7 +151,7 @@ class RunTurns:
             await self.clock.within(seconds, self._working_ended())
         except TimeoutError:
             return False
-        return not self._running
+        return not self.active
 
     async def _working_ended(self) -> None:
         while working := [running for running, job in self._running.items() if not job.waits]:
@@ -150,7 +166,7 @@ class RunTurns:
 
     def start(self, log: TaskLog, message: Message) -> None:
         """Begin the first turn of a task, with this message."""
-        self._spawn(log, lambda job: self._run(job, message))
+        self._spawn(Job(log), lambda job: self._run(job, message))
 
     def go_on(self, log: TaskLog, message: Message) -> None:
         """
@@ -163,30 +179,39 @@ class RunTurns:
             raise UnsupportedOperation(f"task {task.id} has not begun")
         session, prompt = task.session, self.agent.new_prompt_id()
         log.append([TurnStarted(session, prompt), MessageReceived(message)])
-        self._spawn(log, lambda job: self._work(job, Bound(session), prompt, message))
+        self._spawn(Job(log), lambda job: self._work(job, Bound(session), prompt, message))
 
     def resume(self, log: TaskLog) -> None:
         """Go on with a task that was left in mid-turn, or never begun."""
         task = log.task
         if task.session is None or task.prompt is None:
-            self._spawn(log, lambda job: self._run(job, task.history[0]))
+            self._spawn(Job(log), lambda job: self._run(job, task.history[0]))
         elif task.state is TaskState.WORKING or task.pending:
             session, prompt = task.session, task.prompt
-            self._spawn(log, lambda job: self._take_up(job, session, prompt))
+            self._spawn(Job(log), lambda job: self._take_up(job, session, prompt))
         elif task.canceling:  # it had halted: there is nothing to stop
             log.append([StatusChanged(TaskState.CANCELED)])
 
-    def cancel(self, task_id: TaskId) -> bool:
-        """Tell the job that its turn is to be canceled; False if there is none."""
-        job = self._jobs.get(task_id)
+    def cancel(self, log: TaskLog) -> bool:
+        """Tell the job of a task that its turn is to be canceled; False if there is none."""
+        job = self.job(log)
         if job is None:
             return False
         job.cancel()
         return True
 
-    def job(self, task_id: TaskId) -> Job | None:
-        """Give the job of a task, if there is one."""
-        return self._jobs.get(task_id)
+    def job(self, log: TaskLog) -> Job | None:
+        """Give the job of a task, if there is one; a turn that is parked goes on, since somebody wants something of it."""
+        task_id = log.task.id
+        if (job := self._jobs.get(task_id)) is not None:
+            return job
+        parked = None if self._left else self._park.take(task_id)
+        if parked is None:
+            return None
+        job = Job(log)
+        follow = self._begin(job, parked.stay, parked.rest.prompt, parked.rest)
+        self._spawn(job, lambda job: self._go_back(job, follow))
+        return job
 
     @asynccontextmanager
     async def lend(self, session: SessionId) -> AsyncIterator[None]:
@@ -207,14 +232,14 @@ class RunTurns:
 
     # Jobs
 
-    def _spawn(self, log: TaskLog, run: Callable[[Job], Awaitable[None]]) -> None:
-        job = Job(log)
-        if log.task.canceling:
+    def _spawn(self, job: Job, run: Callable[[Job], Awaitable[None]]) -> None:
+        task = job.log.task
+        if task.canceling:
             job.canceled.set()
         if self._left:
             return  # the journal has it: the next start takes it up
-        self._jobs[log.task.id] = job
-        running = asyncio.get_running_loop().create_task(self._guard(job, run), name=f"turn {log.task.id}")
+        self._jobs[task.id] = job
+        running = asyncio.get_running_loop().create_task(self._guard(job, run), name=f"turn {task.id}")
         self._running[running] = job
         running.add_done_callback(self._running.pop)
 
@@ -223,7 +248,8 @@ class RunTurns:
         task_id, used = job.log.task.id, job.log.task.usage
         try:
             await run(job)
-            await self._finish(job)
+            if job.rest is None:
+                await self._finish(job)
         except AgentUnreachable as gone:
             await self._fail(job, Failure("UpstreamUnreachable", str(gone)))
         except AgentFault as fault:
@@ -236,6 +262,9 @@ class RunTurns:
         finally:
             if self._jobs.get(task_id) is job:
                 del self._jobs[task_id]
+                if job.rest is not None and job.stay is not None:
+                    self._park.put(task_id, job.stay, job.rest)
+            job.caught_up.set()
         if self.charge is not None:
             await self.charge(job.log.task.principal, used, job.log.task.usage)
 
@@ -281,21 +310,27 @@ class RunTurns:
     async def _prompt(self, job: Job, bound: Bound, prompt: MessageId | None, message: Message) -> None:
         """Begin a turn: journaled before the runtime hears of it, by `go_on` if it has a prompt already."""
         session = bound.session
-        async with self._hearing(job, session) as hearing:
+        async with self._staying(job, Stay(session)) as stay:
             if job.canceled.is_set():
                 return
             if prompt is None:
                 prompt = self.agent.new_prompt_id()
                 await self._keep(job, TurnStarted(session, prompt, replaced=bound.replaced))
-            follow = self._begin(job, session, prompt, hearing)
+            follow = self._begin(job, stay, prompt)
             await self._patiently(job, job.log.durable)
             await self._drive(job, follow, message)
             await self._go_on(job, follow)
 
+    async def _go_back(self, job: Job, follow: FollowTurn) -> None:
+        """Go on with a turn that was parked."""
+        async with self._staying(job, follow.stay):
+            await self._drive(job, follow, job.log.task.worked_on, sent=True)
+            await self._go_on(job, follow)
+
     async def _take_up(self, job: Job, session: Session, prompt: MessageId) -> None:
         """Take up a turn that another life of the service began, and perhaps did not come to send."""
-        async with self._hearing(job, session) as hearing:
-            follow = self._begin(job, session, prompt, hearing)
+        async with self._staying(job, Stay(session)) as stay:
+            follow = self._begin(job, stay, prompt)
             follow.spoke = True
             follow.turn.receive(Gap())
             unsent = not job.canceled.is_set() and await self._is_unsent(job, session, prompt)
@@ -310,6 +345,8 @@ class RunTurns:
                 await self._send(job, follow.session, follow.turn.prompt, message)
             await follow()
             _conclude(span, follow)
+        if follow.parks:
+            job.rest, follow.stay.kept = follow.rest(), True
 
     def _describe(self, span: Span, job: Job, follow: FollowTurn, message: Message) -> None:
         task, model = job.log.task, self.options.with_wishes(message.wishes).model
@@ -325,7 +362,7 @@ class RunTurns:
         while not (task.state.terminal or job.canceled.is_set()):
             if task.prompt is None or task.prompt == follow.turn.prompt:
                 return
-            follow = self._begin(job, follow.session, task.prompt, follow.hearing)
+            follow = self._begin(job, follow.stay, task.prompt)
             await self._patiently(job, job.log.durable)
             await self._drive(job, follow, task.worked_on)
 
@@ -340,20 +377,27 @@ class RunTurns:
         seen = await self._patiently(job, lambda: self._soon(self.agent.recall(session, prompt)), _UNWELL)
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
 
-    def _begin(self, job: Job, session: Session, prompt: MessageId, hearing: Hearing) -> FollowTurn:
-        job.hearing, job.turn = hearing, Turn.of(job.log.task, session.id, prompt, self.limits, self.terms)
+    def _begin(self, job: Job, stay: Stay, prompt: MessageId, rest: Rest | None = None) -> FollowTurn:
+        session = stay.session.id
+        turn = Turn.of(job.log.task, session, prompt, self.limits, self.terms)
+        if rest is not None:  # nothing was missed, but what it knew is known only to the runtime
+            turn.doubtful = True
+            for child in rest.family:
+                turn.receive(SessionOpened(child, session))
+        job.stay, job.turn = stay, turn
         return FollowTurn(
             self.agent,
             self.clock,
             self.pace,
             job,
-            job.turn,
-            session,
-            hearing,
+            turn,
+            stay,
             self.audit,
             self.patch_most,
             self.meter,
             self.prompt_again,
+            spoke=rest is not None and rest.spoke,
+            rested=rest,
         )
 
     async def _send(self, job: Job, session: Session, prompt: MessageId, message: Message) -> None:
@@ -367,20 +411,21 @@ class RunTurns:
         await self._patiently(job, lambda: self._soon(self.agent.prompt(sent)))
 
     @asynccontextmanager
-    async def _hearing(self, job: Job, session: Session) -> AsyncIterator[Hearing]:
+    async def _staying(self, job: Job, stay: Stay) -> AsyncIterator[Stay]:
         """Have the session alone, and listen; whatever breaks here, the session does not work on unheard."""
-        hold, hear, principal = self.bind.sessions.holding, self.agent.hear, job.log.task.principal
-        async with AsyncExitStack() as stack:
-            # First of all: a claim must not run out while others have their turns.
-            use = await self._patiently(job, lambda: stack.enter_async_context(hold(principal, session)))
-            await self._patiently(job, lambda: stack.enter_async_context(self.holds.alone(session.id)))
-            hearing = await self._patiently(job, lambda: stack.enter_async_context(hear(session)))
+        principal = job.log.task.principal
+        async with stay:
+            if stay.hearing is None:
+                await stay.begin(
+                    principal, self.bind.sessions, self.holds, self.agent, lambda call: self._patiently(job, call)
+                )
             try:
-                yield hearing
-                use.failed = job.turn is None or job.log.task.state in _FAILED
+                yield stay
+                if stay.use is not None:
+                    stay.use.failed = job.turn is None or job.log.task.state in _FAILED
             except Exception:
                 with suppress(Exception):
-                    await soon(self.clock, self.pace.abort, self.agent.abort(session))
+                    await soon(self.clock, self.pace.abort, self.agent.abort(stay.session))
                 raise
 
     async def _patiently(

@@ -55,7 +55,7 @@ class TendInbox:
 
     _resumed: frozenset[RequestId] = field(init=False)
     """Answers that were given in another life of the service, which may have told the runtime."""
-    _expiries: dict[RequestId, float] = field(factory=dict, init=False)
+    _expiries: dict[RequestId, float] = field(factory=dict, kw_only=True)
     _effect_due: float = field(default=_NEVER, init=False)
     """When a default action must have had an effect."""
 
@@ -67,6 +67,16 @@ class TendInbox:
     def busy(self) -> bool:
         """Whether there is anything to tend."""
         return bool(self.turn.inbox.pending or self.turn.inbox.given)
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether nothing is to be done before somebody answers, or an interrupt's deadline comes."""
+        return not self.turn.inbox.given and self._effect_due == _NEVER
+
+    @property
+    def expiries(self) -> tuple[tuple[RequestId, float], ...]:
+        """When what waits for an answer waits no longer, by the monotonic clock."""
+        return tuple(self._expiries.items())
 
     @property
     def stuck(self) -> str:

@@ -58,7 +58,8 @@ class UseSession:
     claim_seconds: float = 30.0
     claimable: bool = True
     """Whether a session that was not begun here may be used."""
-    _uses: Counter[SessionId] = field(factory=Counter, init=False)
+    uses: Counter[SessionId] = field(factory=Counter, init=False)
+    """How often each session that is only claimed is in use now."""
 
     def __call__(self, principal: Principal, session_id: SessionId) -> AbstractAsyncContextManager[Use]:
         """Use a session."""
@@ -67,7 +68,7 @@ class UseSession:
     @asynccontextmanager
     async def _use(self, principal: Principal, session_id: SessionId) -> AsyncIterator[Use]:
         session, root = await self._claimed(principal, session_id)
-        async with self._holding(principal, session, root) as use:
+        async with _Holding(self, principal, session, root) as use:
             yield use
 
     # For what only reads
@@ -104,11 +105,11 @@ class UseSession:
 
         Somebody else's is not held, and no error.
         """
-        return self._holding(principal, session, session.id)
+        return _Holding(self, principal, session, session.id)
 
     async def release(self, principal: Principal, session_id: SessionId) -> None:
         """Let go of a claim that comes to nothing, unless the session is in use."""
-        if not self._uses[session_id]:
+        if not self.uses[session_id]:
             await self.owners.release(session_id, principal)
 
     async def begin(self, principal: Principal, session_id: SessionId) -> None:
@@ -132,46 +133,6 @@ class UseSession:
             held = (await self.owners.of([root])).get(root)
             return held is not None and held.principal == principal
         return await self.owners.claim(Ownership(root, principal, self.clock.now() + self.claim_seconds))
-
-    @asynccontextmanager
-    async def _holding(self, principal: Principal, session: Session, root: SessionId) -> AsyncIterator[Use]:
-        use = Use(session)
-        held = (await self.owners.of([root])).get(root)
-        if held is not None and (held.until is None or held.principal != principal):
-            yield use
-            return
-        self._uses[root] += 1
-        renewing = asyncio.get_running_loop().create_task(self._renew(principal, root), name=f"claim of {root}")
-        ended = False
-        try:
-            yield use
-            ended = True
-        except Exception:
-            use.failed = ended = True
-            raise
-        finally:
-            renewing.cancel()
-            self._leave(root)
-            if ended:  # who was cut off does not know whether it was a success: the claim runs out by itself
-                await self._settle(principal, root, use)
-
-    def _leave(self, root: SessionId) -> None:
-        self._uses[root] -= 1
-        if not self._uses[root]:
-            del self._uses[root]
-
-    async def _settle(self, principal: Principal, root: SessionId, use: Use) -> None:
-        with suppress(JournalUnavailable):  # the claim runs out then, and what was done is done
-            if use.failed:
-                await self.release(principal, root)
-            else:
-                await self.own(principal, root)
-
-    async def _renew(self, principal: Principal, root: SessionId) -> None:
-        while True:
-            with suppress(JournalUnavailable):
-                await self._claim(principal, root)
-            await self.clock.sleep(self.claim_seconds / 2)
 
     async def _found(self, principal: Principal, session_id: SessionId) -> tuple[FoundSession, SessionId]:
         """Give a session, and the one that says to whom it belongs."""
@@ -204,6 +165,56 @@ class UseSession:
     def _unlike(self, session_id: SessionId) -> SessionId:
         """Give an id of the same form which nothing has: asking for it takes as long as for any that is unknown."""
         return SessionId(session_id[:-_CHANCE] + self.ids.new().replace("-", "")[:_CHANCE])
+
+
+@define(eq=False)
+class _Holding:
+    """One use of a session that is held, claimed first if need be; made of little, since some are kept for long."""
+
+    of: UseSession
+    principal: Principal
+    session: Session
+    root: SessionId
+    use: Use | None = None
+    renewing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Use:
+        of, root = self.of, self.root
+        self.use = Use(self.session)
+        held = (await of.owners.of([root])).get(root)
+        if held is None or not (held.until is None or held.principal != self.principal):
+            of.uses[root] += 1
+            self.renewing = asyncio.get_running_loop().create_task(self._renew(), name=f"claim of {root}")
+        return self.use
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.renewing is None or self.use is None:
+            return
+        self.renewing.cancel()
+        self._leave()
+        if kind is None or issubclass(kind, Exception):
+            self.use.failed = self.use.failed or kind is not None
+            await self._settle(self.use)
+        # Who was cut off does not know whether it was a success: the claim runs out by itself.
+
+    def _leave(self) -> None:
+        uses = self.of.uses
+        uses[self.root] -= 1
+        if not uses[self.root]:
+            del uses[self.root]
+
+    async def _settle(self, use: Use) -> None:
+        with suppress(JournalUnavailable):  # the claim runs out then, and what was done is done
+            if use.failed:
+                await self.of.release(self.principal, self.root)
+            else:
+                await self.of.own(self.principal, self.root)
+
+    async def _renew(self) -> None:
+        while True:
+            with suppress(JournalUnavailable):
+                await self.of.hold(self.principal, self.root)
+            await self.of.clock.sleep(self.of.claim_seconds / 2)
 
 
 def _missing(session_id: SessionId) -> SessionNotFound:

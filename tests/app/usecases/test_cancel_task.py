@@ -56,8 +56,10 @@ async def test_a_job_told_to_stop_twice_stops_once(house: House) -> None:
     await house.begin(Hang())
     queued = await house.begin(Say("never"))
 
-    assert house.turns.cancel(queued.id)
-    assert house.turns.cancel(queued.id)
+    log = await house.journal.open(queued.id)
+
+    assert house.turns.cancel(log)
+    assert house.turns.cancel(log)
 
     assert queued.state is TaskState.CANCELED
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Self
 
@@ -28,7 +28,7 @@ from . import codec
 from .catalog import OpenCodeCatalog
 from .choices import OpenCodeChoices
 from .client import Address, Client
-from .feed import Feed
+from .feed import Feed, FeedHearing
 from .files import OpenCodeFiles
 from .instances import Instances, Keep
 from .open_texts import OpenTexts
@@ -150,13 +150,7 @@ class OpenCode:
 
     def hear(self, session: Session) -> AbstractAsyncContextManager[Hearing]:
         """See `Agent.hear`. Nothing that goes on in a directory is disposed of meanwhile."""
-        return self._hear(session)
-
-    @asynccontextmanager
-    async def _hear(self, session: Session) -> AsyncIterator[Hearing]:
-        with self.instances.at_work(session.directory):
-            async with self.feed.hear(session.id) as hearing:
-                yield hearing
+        return _Listening(self, session)
 
     async def prompt(self, prompt: Prompt) -> None:
         """See `Agent.prompt`. An id that was sent before is looked for first: sent twice, its parts would double."""
@@ -243,6 +237,26 @@ class OpenCode:
         if version.startswith("1."):
             await self.client.is_in_use(await self.workspace())
         return version
+
+
+@define(eq=False)
+class _Listening:
+    """To hear a session; made of little, since a turn that waits for somebody keeps it for long."""
+
+    of: OpenCode
+    session: Session
+    hearing: FeedHearing | None = None
+
+    async def __aenter__(self) -> Hearing:
+        self.of.instances.enter(self.session.directory)
+        self.hearing = self.of.feed.hear(self.session.id)
+        return self.hearing
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.hearing is not None:
+            self.of.feed.forget(self.hearing)
+            self.of.instances.leave(self.session.directory)
+        self.hearing = None
 
 
 def _prompt_body(prompt: MessageId, message: Message, options: PromptOptions) -> Mapping[str, Json]:

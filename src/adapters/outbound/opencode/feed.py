@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Self
 
 from attrs import define, field
@@ -38,8 +38,11 @@ _MOST_UNHEARD = 50_000
 class FeedHearing:
     """One turn's ear: the events of a session and of its sub-agents (the port `Hearing`)."""
 
+    sessions: tuple[SessionId, ...] = ()
+    """Whose events it hears."""
     _unheard: list[Telling] = field(factory=list)
     _waiter: asyncio.Future[None] | None = None
+    _call: Callable[[], None] | None = None
     _woken: bool = False
 
     async def next(self) -> Sequence[Event]:
@@ -59,17 +62,26 @@ class FeedHearing:
         self._woken = True
         self._rouse()
 
+    def attend(self, call: Callable[[], None] | None) -> None:
+        """See `Hearing.attend`."""
+        self._call = call
+        if self._unheard or self._woken:
+            self._rouse()
+
     def tell(self, telling: Telling) -> None:
         """Keep an event until it is asked for."""
         if len(self._unheard) >= _MOST_UNHEARD:
             self._unheard = [Gap()]
         self._unheard.append(telling)
-        if self._waiter is not None:
+        if self._waiter is not None or self._call is not None:
             self._rouse()
 
     def _rouse(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        if self._call is not None:
+            call, self._call = self._call, None
+            call()
 
 
 @define(eq=False)
@@ -94,19 +106,24 @@ class Feed:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
 
-    @asynccontextmanager
-    async def hear(self, session: SessionId) -> AsyncIterator[FeedHearing]:
-        """Listen to a session and, as they come to be, its descendants."""
-        hearing = FeedHearing()
+    def hear(self, session: SessionId) -> FeedHearing:
+        """Listen to a session and, as they come to be, its descendants, until it is forgotten."""
+        hearing = FeedHearing((session,))
         self._hearings.setdefault(session, []).append(hearing)
         if self.connected:
             self._tell_underway(hearing, session)
         else:
             hearing.tell(Gap())
-        try:
-            yield hearing
-        finally:
-            self._forget(hearing)
+        return hearing
+
+    def forget(self, hearing: FeedHearing) -> None:
+        """Listen no more."""
+        for session in hearing.sessions:
+            listeners = self._hearings[session]
+            listeners.remove(hearing)
+            if not listeners:
+                del self._hearings[session]
+        hearing.sessions = ()
 
     def adopt(self, child: SessionId, parent: SessionId) -> None:
         """Let who listens to the parent hear the child too."""
@@ -114,18 +131,13 @@ class Feed:
             listeners = self._hearings.setdefault(child, [])
             if hearing not in listeners:
                 listeners.append(hearing)
+                hearing.sessions += (child,)
                 self._tell_underway(hearing, child)
 
     def _tell_underway(self, hearing: FeedHearing, session: SessionId) -> None:
         """Tell who begins to listen what is being said."""
         for told in () if self.texts is None else self.texts.of(session):
             hearing.tell(told)
-
-    def _forget(self, hearing: FeedHearing) -> None:
-        for session in [session for session, listeners in self._hearings.items() if hearing in listeners]:
-            self._hearings[session].remove(hearing)
-            if not self._hearings[session]:
-                del self._hearings[session]
 
     async def _keep_up(self) -> None:
         """Connect, again and again, at growing distances."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from attrs import define, field, frozen
@@ -65,18 +64,17 @@ class Instances:
         self._used[named] = self.clock.monotonic()
         self._used.move_to_end(named)
 
-    @contextmanager
-    def at_work(self, directory: Directory) -> Iterator[None]:
-        """Keep a directory open for as long as the body runs."""
+    def enter(self, directory: Directory) -> None:
+        """Keep a directory open until it is left as often as it was entered."""
         self._at_work[directory] += 1
         self.use(directory)
-        try:
-            yield
-        finally:
-            self._at_work[directory] -= 1
-            if not self._at_work[directory]:
-                del self._at_work[directory]
-            self.use(directory)
+
+    def leave(self, directory: Directory) -> None:
+        """See `enter`."""
+        self._at_work[directory] -= 1
+        if not self._at_work[directory]:
+            del self._at_work[directory]
+        self.use(directory)
 
     async def tidy(self) -> None:
         """Dispose of what is idle for too long or too much, unless OpenCode works there or waits for an answer."""

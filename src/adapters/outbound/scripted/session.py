@@ -7,7 +7,7 @@ Whatever happens is told and kept in one step, so what is recalled never differs
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, evolve, field
 
@@ -48,6 +48,7 @@ class ScriptedHearing:
     deaf: bool = False
     _unheard: list[Event] = field(factory=list)
     _something: asyncio.Event = field(factory=asyncio.Event)
+    _call: Callable[[], None] | None = None
 
     async def next(self) -> Sequence[Event]:
         """See `Hearing.next`."""
@@ -58,7 +59,19 @@ class ScriptedHearing:
 
     def wake(self) -> None:
         """See `Hearing.wake`."""
+        self._rouse()
+
+    def attend(self, call: Callable[[], None] | None) -> None:
+        """See `Hearing.attend`."""
+        self._call = call
+        if self._something.is_set():
+            self._rouse()
+
+    def _rouse(self) -> None:
         self._something.set()
+        if self._call is not None:
+            call, self._call = self._call, None
+            call()
 
     def tell(self, event: Event) -> None:
         """Keep an event until it is asked for."""
@@ -67,7 +80,7 @@ class ScriptedHearing:
         if len(self._unheard) >= _MOST_UNHEARD:
             self._unheard = [Gap()]
         self._unheard.append(event)
-        self._something.set()
+        self._rouse()
 
 
 _Kept = TextSeen | ToolSeen | ContentSeen | FilesChanged | StepFinished

@@ -27,11 +27,20 @@ _FIRST: Final = "SELECT min(ticket) FROM holds WHERE name = $1"
 _STANDS: Final = "SELECT min(ticket), bool_or(ticket = $2) FROM holds WHERE name = $1"
 
 
+@define(eq=False)
+class _Lock:
+    """What one at a time has."""
+
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    users: int = 0
+    """How many have it, or wait for it."""
+
+
 @frozen(repr=False)
 class OwnHolds:
     """The port `Holds` within one process: a lock by name which exists only while somebody holds it or waits for it."""
 
-    _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(factory=dict, init=False)
+    _locks: dict[str, _Lock] = field(factory=dict, init=False)
 
     def alone(self, name: str) -> AbstractAsyncContextManager[None]:
         """See `Holds.alone`."""
@@ -49,26 +58,26 @@ class OwnHolds:
 
 @define(eq=False)
 class _Alone:
-    locks: dict[str, tuple[asyncio.Lock, list[None]]]
+    locks: dict[str, _Lock]
     name: str
 
     async def __aenter__(self) -> None:
-        lock, users = self.locks.setdefault(self.name, (asyncio.Lock(), []))
-        users.append(None)
+        held = self.locks.setdefault(self.name, _Lock())
+        held.users += 1
         try:
-            await lock.acquire()
+            await held.lock.acquire()
         except BaseException:
-            self._leave()
+            self._leave(held)
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        self.locks[self.name][0].release()
-        self._leave()
+        held = self.locks[self.name]
+        held.lock.release()
+        self._leave(held)
 
-    def _leave(self) -> None:
-        users = self.locks[self.name][1]
-        users.pop()
-        if not users:
+    def _leave(self, held: _Lock) -> None:
+        held.users -= 1
+        if not held.users:
             del self.locks[self.name]
 
 
@@ -90,18 +99,25 @@ class SharedHolds:
     def __attrs_post_init__(self) -> None:
         self._replica.listen(RELEASED, self._told)
 
-    @asynccontextmanager
-    async def alone(self, name: str) -> AsyncIterator[None]:
+    def alone(self, name: str) -> AbstractAsyncContextManager[None]:
         """See `Holds.alone`."""
         name = _short(name)
-        async with self._own.alone(name):
-            ticket, first = await self._draw(name)
-            try:
-                while not first:
-                    ticket, first = await self._wait(name, ticket)
-                yield
-            finally:
-                self._writer.release(ticket)
+        return _First(self, name, self._own.alone(name))
+
+    async def draw_first(self, name: str) -> int:
+        """Draw tickets until one is the lowest; gives it."""
+        ticket, first = await self._draw(name)
+        try:
+            while not first:
+                ticket, first = await self._wait(name, ticket)
+        except BaseException:
+            self.give_back(ticket)
+            raise
+        return ticket
+
+    def give_back(self, ticket: int) -> None:
+        """Let who is next have what a ticket stands for."""
+        self._writer.release(ticket)
 
     @asynccontextmanager
     async def at_once(self, name: str) -> AsyncIterator[bool]:
@@ -115,7 +131,7 @@ class SharedHolds:
             try:
                 yield first
             finally:
-                self._writer.release(ticket)
+                self.give_back(ticket)
 
     async def _draw(self, name: str) -> tuple[int, bool]:
         """Draw a ticket, also if who draws it goes away; gives whether it is the first."""
@@ -123,7 +139,7 @@ class SharedHolds:
         try:
             return await asyncio.shield(drawing)
         except asyncio.CancelledError:
-            drawing.add_done_callback(self._give_back)
+            drawing.add_done_callback(self._give_up)
             raise
 
     async def _drawn(self, name: str) -> tuple[int, bool]:
@@ -133,9 +149,9 @@ class SharedHolds:
             ticket = await connection.fetchval(_DRAW, name, token)
             return ticket, await connection.fetchval(_FIRST, name) == ticket
 
-    def _give_back(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
+    def _give_up(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
         if not drawing.cancelled() and drawing.exception() is None:
-            self._writer.release(drawing.result()[0])
+            self.give_back(drawing.result()[0])
 
     async def _wait(self, name: str, ticket: int) -> tuple[int, bool]:
         """Wait until something may have changed; gives the ticket, another one if this one went with its replica."""
@@ -153,6 +169,29 @@ class SharedHolds:
         for waiting, event in list(self._waiting.items()):
             if name in ("", waiting):
                 event.set()
+
+
+@define(eq=False, repr=False)
+class _First:
+    """To have a name alone over all replicas; made of little, since some are kept for long."""
+
+    of: SharedHolds
+    name: str
+    here: AbstractAsyncContextManager[None]
+    ticket: int | None = None
+
+    async def __aenter__(self) -> None:
+        await self.here.__aenter__()
+        try:
+            self.ticket = await self.of.draw_first(self.name)
+        except BaseException:
+            await self.here.__aexit__(None, None, None)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.ticket is not None:
+            self.of.give_back(self.ticket)
+        await self.here.__aexit__(None, None, None)
 
 
 def _short(name: str) -> str:

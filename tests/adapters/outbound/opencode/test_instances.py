@@ -102,10 +102,11 @@ async def test_a_directory_whose_turn_is_followed_stays(fake: FakeOpenCode, cloc
         harness = OpenCodeHarness(agent, fake=fake, clock=clock)
         async with following(agent, harness.message(Hang())) as turn:
             used = Directory("/workspace/a")
-            with agent.instances.at_work(used):
-                await clock.turn(500)
+            agent.instances.enter(used)
+            await clock.turn(500)
+            assert fake.disposed == []
 
-                assert fake.disposed == []
+            agent.instances.leave(used)
             await clock.turn(500)
 
             assert fake.disposed == ["/workspace/a"]
