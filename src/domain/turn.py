@@ -203,6 +203,11 @@ class Turn:
         untold = self._output.underway or self._held.any
         return bool(self.inbox.pending) and not (self.doubtful or self.canceling or untold)
 
+    def wait_no_more(self, family: frozenset[SessionId]) -> None:
+        """Go on from its task after it only waited: nothing was missed, but what it knew is for the runtime to show."""
+        self._family |= family
+        self.doubtful = True
+
     def cancel(self) -> None:
         """Note that the end of this turn is wanted: an abort that follows is a cancellation."""
         self.canceling = True

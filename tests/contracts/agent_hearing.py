@@ -193,6 +193,38 @@ class HearingContract:
 
         assert [event for event in woken if not isinstance(event, Gap)] == []
 
+    async def test_who_attends_is_called_once_and_hears_all_of_it_later(self, harness: AgentHarness) -> None:
+        session = await harness.agent.open_session("")
+        message, called = harness.message(Say("one two three")), asyncio.Event()
+        calls: list[None] = []
+
+        def call() -> None:
+            calls.append(None)
+            called.set()
+
+        async with listening(harness.agent, session, message) as turn:
+            await turn.settle()
+            turn.hearing.attend(call)
+            await harness.agent.prompt(prompt_of(turn, message))
+            async with asyncio.timeout(10):
+                await called.wait()
+            await turn.end()
+
+        assert (turn.text, calls) == ("one two three", [None])
+
+    async def test_who_attends_is_called_at_once_if_something_was_said(self, harness: AgentHarness) -> None:
+        session = await harness.agent.open_session("")
+        calls: list[str] = []
+        async with listening(harness.agent, session, harness.message(Say("nothing"))) as turn:
+            turn.hearing.wake()
+            turn.hearing.attend(lambda: calls.append("woken"))
+            await turn.hear()
+            turn.hearing.attend(lambda: calls.append("never"))
+            turn.hearing.attend(None)
+            turn.hearing.wake()
+
+        assert calls == ["woken"]
+
     async def test_who_is_interrupted_while_listening_misses_nothing(self, harness: AgentHarness) -> None:
         session = await harness.agent.open_session("")
         message = harness.message(Say("one two three four five six"))

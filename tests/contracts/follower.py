@@ -41,6 +41,11 @@ class Follower:
         self._fold(self.turn.receive_all(events))
         return events
 
+    async def settle(self) -> None:
+        """Take all that was said so far: that a feed was just begun, perhaps."""
+        self.hearing.wake()
+        await self.hear()
+
     async def look(self) -> None:
         """Take what the runtime shows."""
         async with asyncio.timeout(_TOO_LONG):

@@ -823,6 +823,32 @@ def test_a_session_at_rest_waits_for_nobody() -> None:
     assert hear(turn, shown(answer(), asked=(permission(),))) == []
 
 
+@pytest.mark.parametrize(
+    ("events", "waits"),
+    [
+        ((), False),
+        ((asks(permission()),), True),
+        ((text("", "p1", closed=False), asks(permission())), True),
+        ((text("", "p1", closed=False), delta("half", "p1"), asks(permission())), False),
+        ((text("whole", "p1", closed=True), asks(permission())), True),
+        ((delta("early", "p1"), asks(permission())), False),
+        ((delta("whose?", "p1", "a9"), asks(permission())), False),
+        ((asks(permission()), Gap()), False),
+        ((asks(permission()), answered()), False),
+    ],
+)
+def test_a_turn_only_waits_if_all_that_was_heard_is_told(events: tuple[Event, ...], waits: bool) -> None:  # noqa: FBT001 - a case
+    assert begin(*BEGUN, *events).only_waits is waits
+
+
+def test_a_turn_that_is_canceled_does_not_only_wait() -> None:
+    turn = begin(*BEGUN, asks(permission()))
+
+    turn.cancel()
+
+    assert not turn.only_waits
+
+
 # Usage and limits
 
 

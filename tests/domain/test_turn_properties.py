@@ -26,6 +26,7 @@ from opencode_a2a_server.domain.events import (
     TurnOver,
 )
 from opencode_a2a_server.domain.ids import MessageId, PartId, SessionId
+from opencode_a2a_server.domain.interrupt import Interrupt
 from opencode_a2a_server.domain.message import DataPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Limits, Turn
@@ -124,7 +125,12 @@ def turns(draw: st.DrawFn) -> tuple[list[Block], list[Telling]]:
 
 
 def remembered(
-    told: Sequence[Block], heard: Sequence[Telling], *, busy: bool, end: Sequence[Telling] = ()
+    told: Sequence[Block],
+    heard: Sequence[Telling],
+    *,
+    busy: bool,
+    end: Sequence[Telling] = (),
+    asked: tuple[Interrupt, ...] = (),
 ) -> Recollection:
     """What the runtime shows after that: text is "" until it is whole, or as it stands."""
     whole = {telling.part for telling in heard if isinstance(telling, TextSeen) and telling.closed}
@@ -134,7 +140,7 @@ def remembered(
         for block in told
         if block.part in begun_
     ]
-    return shown(*OPENING, *parts, *end, busy=(SESSION,) if busy else ())
+    return shown(*OPENING, *parts, *end, busy=(SESSION,) if busy else (), asked=asked)
 
 
 def whole_text(told: Sequence[Block]) -> dict[str, str]:
@@ -156,6 +162,10 @@ class Reader:
     def restart(self) -> None:
         self.turn = Turn.of(self.task, SESSION, PROMPT, Limits())
         self.turn.receive(Gap())
+
+    def park(self) -> None:
+        family, self.turn = self.turn.family, Turn.of(self.task, SESSION, PROMPT, Limits())
+        self.turn.wait_no_more(family)
 
     def reads_what_was_said(self, told: Sequence[Block]) -> bool:
         read = texts(self.task)
@@ -229,6 +239,32 @@ def test_a_turn_is_taken_up_again_wherever_it_was_left(
         reader.hear(event)
         assert reader.reads_what_was_said(told)
     reader.hear(*END, IDLE)
+    reader.hear(remembered(told, events, busy=False, end=END))
+
+    assert texts(reader.task) == whole_text(told)
+    assert reader.task.state is TaskState.COMPLETED
+    assert reader.task.usage == Usage(input_tokens=111, cost=0.75)
+
+
+@given(turns(), st.data())
+def test_a_turn_that_only_waits_is_gone_on_with_from_its_task(
+    told_turn: tuple[list[Block], list[Telling]], data: st.DataObject
+) -> None:
+    told, events = told_turn
+    asked = data.draw(st.integers(0, len(events)))
+    reader = Reader()
+
+    reader.hear(*OPENING)
+    for number, event in enumerate([*events, *END]):
+        if number == asked:
+            reader.hear(asks(permission()))
+        if reader.turn.only_waits:
+            reader.park()
+            end = END[: max(0, number - len(events))]
+            reader.hear(remembered(told, events[:number], busy=True, end=end, asked=(permission(),)))
+        reader.hear(event)
+        assert reader.reads_what_was_said(told)
+    reader.hear(answered(), IDLE)
     reader.hear(remembered(told, events, busy=False, end=END))
 
     assert texts(reader.task) == whole_text(told)

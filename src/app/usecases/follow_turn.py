@@ -137,7 +137,7 @@ class FollowTurn:
             None if self._deadline is None else self._deadline - self._now(),
             self.spoke,
             self._inbox.expiries,
-            self.turn.family - {self.session.id} or _NOBODY,
+            self.turn.family if len(self.turn.family) > 1 else _NOBODY,
             len(self.turn.pending),
             0 if self.rested is None or self._news else self.rested.looks + 1,
         )

@@ -35,7 +35,7 @@ class Pace:
     waiting: float = 60.0
     """The same while somebody's answer is awaited; doubles up to `waiting_most` as long as nothing is new."""
     waiting_most: float = 960.0
-    park: float = 1.0
+    park: float = 0.5
     """Silence of a turn that waits for somebody before it is parked."""
     retry: float = 1.0
     """Between tries to reach the runtime; doubles up to `retry_most`."""

@@ -43,7 +43,7 @@ from opencode_a2a_server.domain.errors import (
     Unavailable,
     UnsupportedOperation,
 )
-from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen, SessionOpened
+from opencode_a2a_server.domain.events import Failure, Gap, MessageSeen
 from opencode_a2a_server.domain.ids import MessageId, Principal, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, TextPart
 from opencode_a2a_server.domain.session import PromptOptions, Session
@@ -378,12 +378,9 @@ class RunTurns:
         return seen.known and not any(isinstance(told, MessageSeen) and told.message == prompt for told in seen.told)
 
     def _begin(self, job: Job, stay: Stay, prompt: MessageId, rest: Rest | None = None) -> FollowTurn:
-        session = stay.session.id
-        turn = Turn.of(job.log.task, session, prompt, self.limits, self.terms)
-        if rest is not None:  # nothing was missed, but what it knew is known only to the runtime
-            turn.doubtful = True
-            for child in rest.family:
-                turn.receive(SessionOpened(child, session))
+        turn = Turn.of(job.log.task, stay.session.id, prompt, self.limits, self.terms)
+        if rest is not None:
+            turn.wait_no_more(rest.family)
         job.stay, job.turn = stay, turn
         return FollowTurn(
             self.agent,

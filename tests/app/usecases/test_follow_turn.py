@@ -88,14 +88,6 @@ async def test_a_quiet_turn_is_looked_after_without_haste(house: House) -> None:
     assert 4 <= house.agent.calls.count("recall") <= 7
 
 
-async def test_a_turn_that_waits_for_somebody_is_looked_after_rarely(house: House) -> None:
-    await house.begin(AskPermission("bash"))
-
-    await house.clock.turn(300)
-
-    assert house.agent.calls.count("recall") == 5
-
-
 async def test_a_prompt_that_was_taken_but_never_run_fails_the_task(house: House) -> None:
     house.agent.lost.add("prompt")
     task = await house.begin(Say("hello"))
