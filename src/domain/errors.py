@@ -27,6 +27,7 @@ Every refusal, one tree.
     ├── Unavailable              not now
     │   ├── Draining             the service is about to stop
     │   ├── JournalUnavailable   the store does not take writes
+    │   │   └── JournalDamaged   it has lost a part of a task, or holds what cannot be read
     │   ├── IssuerUnreachable    whether a token is good cannot be found out
     │   └── AgentUnreachable     the runtime does not answer
     └── AgentFault               the runtime broke its contract: a fault of theirs
@@ -147,6 +148,10 @@ class Draining(Unavailable):
 
 class JournalUnavailable(Unavailable):
     """The store does not take writes."""
+
+
+class JournalDamaged(JournalUnavailable):
+    """The store has lost a part of a task, or holds what this release cannot read: to try again does not help."""
 
 
 class IssuerUnreachable(Unavailable):

@@ -127,7 +127,7 @@ class Replica:
 
 @pytest.fixture
 async def street(anyio_backend: str) -> AsyncIterator[Street]:
-    url = (await postgres.emptied()).render_as_string(hide_password=False)
+    url = (await postgres.settled()).render_as_string(hide_password=False)
     street = Street(url)
     async with street._stack:
         yield street

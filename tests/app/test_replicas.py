@@ -139,7 +139,7 @@ class Service:
 
 @pytest.fixture
 async def street(anyio_backend: str) -> AsyncIterator[Street]:
-    url = (await postgres.emptied()).render_as_string(hide_password=False)
+    url = (await postgres.settled()).render_as_string(hide_password=False)
     street = Street(url)
     async with street.agent, street._stack:
         yield street

@@ -9,7 +9,7 @@ import pytest
 
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.app.ports.tasks import BEGIN, Wanted
-from opencode_a2a_server.domain.errors import TaskNotFound
+from opencode_a2a_server.domain.errors import JournalUnavailable, TaskNotFound
 from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.push import Outbox, PushConfig
@@ -81,6 +81,19 @@ async def test_a_task_that_ended_long_ago_is_removed_with_all_that_is_its_own(li
     assert await life.push_configs.of(TaskId("t-1")) == []
     with pytest.raises(TaskNotFound):
         await life.journal.open(TaskId("t-1"))
+
+
+async def test_who_reads_a_task_that_is_removed_meanwhile_is_told_so_and_never_reads_another(
+    life: Life, clock: TurnedClock
+) -> None:
+    await work(life, "t-1")
+    reader = (await life.journal.open(TaskId("t-1"))).read(Seq(0))
+    await clock.turn(3 * DAY)
+    await sweep(life, clock, Keeping(seconds=2 * DAY))
+    await work(life, "t-2")
+
+    with pytest.raises(JournalUnavailable, match="task t-1 has lost what follows"):
+        await reader.next()
 
 
 async def test_a_task_that_has_not_ended_is_never_touched(life: Life, clock: TurnedClock) -> None:

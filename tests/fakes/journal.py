@@ -10,7 +10,7 @@ from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.ports.tasks import Page, Place, Wanted
-from opencode_a2a_server.domain.errors import IllegalTransition, JournalUnavailable, TaskNotFound
+from opencode_a2a_server.domain.errors import IllegalTransition, JournalDamaged, JournalUnavailable, TaskNotFound
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.session import Binding
 from opencode_a2a_server.domain.task import Task
@@ -129,6 +129,8 @@ class FakeJournal:
     broken: bool = False
     full: bool = False
     logs: dict[TaskId, FakeLog] = field(factory=dict)
+    damaged: set[TaskId] = field(factory=set)
+    """Tasks of which the store has lost a part."""
     hangs: bool = False
     """Whether nobody who looks how it is gets an answer."""
 
@@ -147,6 +149,8 @@ class FakeJournal:
         """See `Journal.open`."""
         if task_id not in self.logs:
             raise TaskNotFound(f"task {task_id} was not found")
+        if task_id in self.damaged:
+            raise JournalDamaged(f"the journal of task {task_id} is empty")
         return self.logs[task_id]
 
     async def unfinished(self) -> Sequence[TaskId]:

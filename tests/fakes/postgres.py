@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
@@ -57,11 +59,27 @@ SELECT concat(
 async def emptied() -> URL:
     """Give this process's database without anything in its tables."""
     address = own_database()
+    async with _connected(address) as connection:
+        await connection.execute(await connection.fetchval(_EMPTYING))
+    return address
+
+
+async def settled() -> URL:
+    """Give it when its server is up for long enough to let replicas be found dead."""
+    address = await emptied()
+    async with _connected(address) as connection:
+        await connection.execute(
+            "SELECT pg_sleep(greatest(0, 5.1 - extract(epoch FROM now() - pg_postmaster_start_time())))"
+        )
+    return address
+
+
+@asynccontextmanager
+async def _connected(address: URL) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(
         host=str(address.query["host"]), user=address.username, database=address.database, timeout=10
     )
     try:
-        await connection.execute(await connection.fetchval(_EMPTYING))
+        yield connection
     finally:
         await connection.close()
-    return address

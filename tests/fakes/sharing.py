@@ -75,7 +75,7 @@ class Sharing:
     @asynccontextmanager
     async def opened(cls, clock: Clock | None = None) -> AsyncIterator[Self]:
         """Give an empty one."""
-        url = await postgres.emptied()
+        url = await postgres.settled()
         connection = await asyncpg.connect(host=str(url.query["host"]), user=url.username, database=url.database)
         sharing = cls(url, clock or SystemClock(), connection)
         try:
@@ -99,10 +99,6 @@ async def fall_silent(storage: PostgresStorage) -> None:
     storage._living.cancel()
     storage.replica._hang_up()
     async with storage.asking() as connection:
-        # A server that has just started lets nobody be found dead.
-        await connection.execute(
-            "SELECT pg_sleep(greatest(0, 5.1 - extract(epoch FROM now() - pg_postmaster_start_time())))"
-        )
         await connection.execute("UPDATE replicas SET seen_at = seen_at - 60 WHERE id = $1", storage.replica.id)
         renewing = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1"
         while await connection.fetchval(renewing, storage.replica.id):

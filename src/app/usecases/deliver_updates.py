@@ -26,7 +26,7 @@ from opencode_a2a_server.app.ports.meter import UNMETERED, DeliveryEnd, Meter
 from opencode_a2a_server.app.ports.notifier import Encode, Notifier, Undelivered, Wording
 from opencode_a2a_server.app.ports.push_configs import PushConfigs
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Tracer, Work
-from opencode_a2a_server.domain.errors import JournalUnavailable, TaskNotFound
+from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable, TaskNotFound
 from opencode_a2a_server.domain.ids import PushConfigId, TaskId
 from opencode_a2a_server.domain.push import Outbox, Words, parcels
 from opencode_a2a_server.domain.updates import Entry, TextAppended
@@ -259,6 +259,8 @@ class DeliverUpdates:
         while True:
             try:
                 return await call()
+            except JournalDamaged:
+                raise
             except JournalUnavailable:
                 await self.clock.sleep(self.pace.store_retry)
 

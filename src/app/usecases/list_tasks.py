@@ -8,7 +8,7 @@ from attrs import frozen
 
 from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.ports.tasks import BEGIN, Page, Place, Wanted
-from opencode_a2a_server.domain.errors import TaskNotFound
+from opencode_a2a_server.domain.errors import JournalDamaged, TaskNotFound
 from opencode_a2a_server.domain.ids import Principal
 
 
@@ -29,7 +29,7 @@ class Listing:
         for task_id in self.page.task_ids:
             try:
                 log = await self._journal.open(task_id)
-            except TaskNotFound:  # retention may have passed
+            except (TaskNotFound, JournalDamaged):  # retention may have passed; and one must not hide the others
                 continue
             if self._wanted.fits(log.task):
                 yield log

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.journal import Journal
 from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
-from opencode_a2a_server.domain.errors import TaskNotFound
+from opencode_a2a_server.domain.errors import JournalDamaged, TaskNotFound
 from opencode_a2a_server.domain.ids import TaskId
+
+_log = logging.getLogger(__name__)
 
 
 @define(eq=False)
@@ -17,7 +21,7 @@ class Recover:
     Take up each task that was left in mid-turn: by the last life of the service, or by a replica that is gone.
 
     Its turn goes on if the runtime still works on it, is completed from the runtime's messages if it ended meanwhile,
-    or fails with the reason.
+    or fails with the reason. One that the store has lost a part of is left, and that is said: the others go on.
 
     Raises:
         JournalUnavailable: The store cannot be used; the next call goes on.
@@ -43,6 +47,10 @@ class Recover:
             try:
                 log = await self.journal.open(self._left[0])
             except TaskNotFound:  # removed meanwhile
+                del self._left[0]
+                continue
+            except JournalDamaged as damaged:  # and the others are to go on
+                _log.error("task %s cannot be taken up: %s", self._left[0], damaged)
                 del self._left[0]
                 continue
             del self._left[0]

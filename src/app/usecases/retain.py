@@ -22,6 +22,9 @@ class Retain:
     Sweep the store now and then, if there are rules; a context manager while which it does.
 
     `others` are called each time: what else there is to forget, rules or not.
+
+    A clock that was set forward is believed from the next sweep on, if it still says so: what is removed by mistake of the
+    clock is gone for good.
     """
 
     retention: Retention
@@ -32,6 +35,12 @@ class Retain:
     first: float = 60.0
     """Seconds from the start to the first sweep: the start has other work."""
     _beside: Beside = field(factory=Beside, init=False)
+    _looked: tuple[float, float] = field(init=False)
+    """The time of day at the last look, and by the clock that nobody sets."""
+
+    @_looked.default
+    def _at_first(self) -> tuple[float, float]:
+        return self.clock.now(), self.clock.monotonic()
 
     async def __aenter__(self) -> Self:
         if self.keeping.bounded or self.others:
@@ -56,6 +65,12 @@ class Retain:
     async def _sweep(self) -> None:
         if not self.keeping.bounded:
             return
-        swept = await self.retention.sweep(self.keeping, self.clock.now())
+        swept = await self.retention.sweep(self.keeping, self._now())
         if swept.folded or swept.removed:
             _log.info("%d tasks folded, %d removed, %d bytes freed", swept.folded, swept.removed, swept.freed)
+
+    def _now(self) -> float:
+        """Give the time of day, but no more of it than has passed since the last look."""
+        before, then = self._looked
+        now, steady = self._looked = self.clock.now(), self.clock.monotonic()
+        return min(now, before + (steady - then))

@@ -250,6 +250,19 @@ async def test_after_a_crash_the_same_delivery_is_made_again_and_then_the_rest(s
     assert [body.decode() for _, _, body in notifier.got][2:] == ["Once", " more", "StatusChanged"]
 
 
+async def test_of_a_task_that_the_store_has_lost_nothing_is_tried_for_ever(tmp_path: Path, anyio_backend: str) -> None:
+    stores = Stores(TurnedClock(), "memory", tmp_path)
+    async with living(stores, FakeNotifier()) as house:
+        await house.begin()
+        await house.create(ALICE, wanted())
+    stores._memory._tasks[TASK].lines.clear()
+
+    async with living(stores, FakeNotifier()) as house:
+        await house.clock.turn(10)
+
+        assert house.deliver.active == 0
+
+
 @clause("3.1.7b", "3.1.10a")
 async def test_after_deletion_nothing_more_is_sent(house: House) -> None:
     log = await house.begin()

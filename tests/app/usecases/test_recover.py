@@ -255,6 +255,20 @@ async def test_a_runtime_that_starts_later_than_the_service_is_waited_for(house:
     assert (text_of(task), task.state) == ("before after", TaskState.COMPLETED)
 
 
+async def test_a_task_of_which_the_store_has_lost_a_part_holds_up_no_other(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = await house.begin(Say("one"), Delay(30))
+    other = await house.begin(Say("two"), Delay(30), context=None)
+
+    async with reborn(house) as again:
+        again.journal.damaged.add(lost.id)
+        other = await recovered(again, other, 30)
+
+    assert (text_of(other), other.state) == ("two", TaskState.COMPLETED)
+    assert f"task {lost.id} cannot be taken up: the journal of task {lost.id} is empty" in caplog.text
+
+
 async def test_ended_tasks_are_left_alone(house: House) -> None:
     await house.begin(Say("done"))
 

@@ -13,6 +13,7 @@ from tests.fakes.clock import TurnedClock
 pytestmark = pytest.mark.anyio
 
 RULES = Keeping(seconds=60)
+DAY = 86_400.0
 
 
 @define(eq=False)
@@ -37,6 +38,21 @@ async def test_the_store_is_swept_a_while_after_the_start_and_every_hour(anyio_b
         await clock.turn(2 * 3600)
 
     assert [(rules, at - began) for rules, at in retention.swept] == [(RULES, 60), (RULES, 3660)]
+
+
+async def test_a_clock_that_is_set_forward_removes_nothing_unless_it_stays_so(anyio_backend: str) -> None:
+    clock, retention = TurnedClock(), FakeRetention()
+    began = clock.now()
+
+    async with Retain(retention, clock, RULES):
+        clock._now += 1000 * DAY
+        await clock.turn(60)
+        clock._now -= 1000 * DAY
+        await clock.turn(3600)
+        clock._now += 1000 * DAY
+        await clock.turn(2 * 3600)
+
+    assert [at - began for _, at in retention.swept] == [60, 3660, 7260, 10860 + 1000 * DAY]
 
 
 @pytest.mark.parametrize("trouble", [JournalUnavailable("away"), ZeroDivisionError("a fault")])

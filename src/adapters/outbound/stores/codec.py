@@ -21,7 +21,7 @@ import msgspec
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.errands import Cancel, Errand, Give, Notify, NotifyNoMore, Say
-from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, JournalUnavailable
+from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, JournalDamaged
 from opencode_a2a_server.domain.events import Failure
 from opencode_a2a_server.domain.ids import ArtifactId
 from opencode_a2a_server.domain.interrupt import (
@@ -187,7 +187,7 @@ class Bodies:
         Give the update of a body.
 
         Raises:
-            JournalUnavailable: The body was not written by this release or one before it.
+            JournalDamaged: The body was not written by this release or one before it.
 
         """
         try:
@@ -196,7 +196,7 @@ class Bodies:
                 return TextAppended(self._ids[content], text[0], len(text) > 1)
             update: Update = _UPDATE.load(content)
         except _UNREADABLE as error:
-            raise JournalUnavailable(f"a row of the journal cannot be read: {error!r}") from error
+            raise JournalDamaged(f"a row of the journal cannot be read: {error!r}") from error
         return update
 
     def see(self, update: Update) -> None:
@@ -225,7 +225,7 @@ def load_task(body: bytes) -> Task:
     Read a task.
 
     Raises:
-        JournalUnavailable: The body was not written by this release or one before it.
+        JournalDamaged: The body was not written by this release or one before it.
 
     """
     task: Task = _load_whole(body, _TASK, "a task in the journal")
@@ -242,7 +242,7 @@ def load_errand(body: bytes) -> Errand:
     Read an errand.
 
     Raises:
-        JournalUnavailable: The body was not written by this release or one before it.
+        JournalDamaged: The body was not written by this release or one before it.
 
     """
     errand: Errand = _load_whole(body, _ERRAND, "what another replica wants")
@@ -254,7 +254,7 @@ def _load_whole(body: bytes, shape: Shape, what: str) -> Any:
         _, content = _versioned(body)
         return shape.load(content)
     except _UNREADABLE as error:
-        raise JournalUnavailable(f"{what} cannot be read: {error!r}") from error
+        raise JournalDamaged(f"{what} cannot be read: {error!r}") from error
 
 
 def check_text(*texts: str) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
@@ -15,7 +16,7 @@ from attrs import define, field, frozen
 
 from opencode_a2a_server.app.ports.errands import Done, Due, Errand
 from opencode_a2a_server.domain import errors
-from opencode_a2a_server.domain.errors import JournalUnavailable, Refusal
+from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable, Refusal, Unavailable
 from opencode_a2a_server.domain.ids import Seq
 
 from .codec import dump_errand, load_errand
@@ -40,7 +41,8 @@ _WITHDRAW: Final = "DELETE FROM errands WHERE id = $1 AND begun_by IS NULL RETUR
 _TAKE: Final = """
 WITH due AS (
   SELECT errands.id, errands.begun_by FROM errands JOIN tasks ON tasks.id = errands.task_id
-  WHERE tasks.owner = $1 AND outcome IS NULL AND begun_by IS DISTINCT FROM $1 FOR UPDATE OF errands
+  WHERE tasks.owner = $1 AND outcome IS NULL AND (begun_by IS DISTINCT FROM $1 OR errands.id <> ALL($2::text[]))
+  FOR UPDATE OF errands
 )
 UPDATE errands SET begun_by = $1 FROM due WHERE errands.id = due.id
 RETURNING errands.asked_at, errands.id, errands.body, due.begun_by
@@ -85,6 +87,12 @@ class SharedErrands:
     _replica: Replica
     _waiting: WeakValueDictionary[str, asyncio.Event] = field(factory=WeakValueDictionary, init=False)
     _came: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _handed_out: OrderedDict[str, float] = field(factory=OrderedDict, init=False)
+    """
+    Errands that are under way here, and since when, until their outcomes are written.
+
+    Who takes some may not hear that the database has them as taken: those it has, and these do not, are taken again.
+    """
 
     def __attrs_post_init__(self) -> None:
         self._replica.listen(SETTLED, self._on_settled)
@@ -121,10 +129,24 @@ class SharedErrands:
         try:
             async with self._storage.fenced() as connection:
                 await connection.execute(_FORGET)
-                rows = sorted(await connection.fetch(_TAKE, token))
+                rows = sorted(await connection.fetch(_TAKE, token, list(self._handed_out)))
         except Fenced as fenced:
             raise JournalUnavailable(str(fenced)) from fenced
-        return [Due(name, load_errand(body), begun_by is not None) for _, name, body, begun_by in rows]
+        return list(self._hand_out(rows))
+
+    def _hand_out(self, rows: Sequence[Any]) -> Iterator[Due]:
+        """Give them; one of a release that says what this one does not understand is refused, and holds up no other."""
+        now = self._writer.clock.monotonic()
+        while self._handed_out and now - next(iter(self._handed_out.values())) > _KEPT_SECONDS:
+            self._handed_out.popitem(last=False)  # and forgotten by now
+        for _, name, body, begun_by in rows:
+            try:
+                errand = load_errand(body)
+            except JournalDamaged as damaged:
+                self._writer.settle_errand(name, _dump(Unavailable(f"another release runs the task: {damaged}")))
+            else:
+                self._handed_out[name] = now
+                yield Due(name, errand, begun_by is not None)
 
     def settle(self, due: Due, outcome: Done | Refusal) -> None:
         """See `Errands.settle`."""
@@ -151,6 +173,7 @@ class SharedErrands:
             return await connection.fetchval(_WITHDRAW, name) is not None
 
     def _on_settled(self, name: str) -> None:
+        self._handed_out.pop(name, None)
         for waiting, told in list(self._waiting.items()):
             if name in ("", waiting):
                 told.set()

@@ -8,7 +8,7 @@ from typing import Self
 
 from attrs import define, field
 
-from opencode_a2a_server.domain.errors import IllegalTransition, JournalUnavailable, Refusal
+from opencode_a2a_server.domain.errors import IllegalTransition, JournalDamaged, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.ids import Seq, TaskId
 from opencode_a2a_server.domain.state import TaskState, step
 from opencode_a2a_server.domain.task import Task
@@ -90,7 +90,7 @@ class LiveLog:
         while not folding.ended and (lines := await writer.storage.read(head, folding.seq)):
             folding.take(lines)
         if (task := folding.task) is None:
-            raise JournalUnavailable(f"the journal of task {head.task_id} is empty")
+            raise JournalDamaged(f"the journal of task {head.task_id} is empty")
         size = 0 if snapshot is None else len(snapshot.body)
         return cls(
             task, task.seq, writer, head, folding.bodies, Tail(Seq(task.seq + 1)), folding.fresh, size, stored.mine
@@ -233,7 +233,7 @@ class LiveLog:
     async def _recall(self, after: Seq) -> Sequence[Entry]:
         lines = await self._writer.storage.read(self._head, after, self.written)
         if not lines or lines[-1][0] - after != len(lines):
-            raise JournalUnavailable(f"the journal of task {self.task.id} has lost what follows update {after}")
+            raise JournalDamaged(f"the journal of task {self.task.id} has lost what follows update {after}")
         load = self._bodies.load
         return [Entry(seq, at, load(body)) for seq, at, body in lines]
 
@@ -301,7 +301,7 @@ class _Folding:
                 self._apply(Entry(seq, at, self.bodies.load(body)))
                 self.fresh += len(body)
         except IllegalTransition as error:
-            raise JournalUnavailable(f"the journal of task {self.task_id} is damaged: {error}") from error
+            raise JournalDamaged(f"the journal of task {self.task_id} is damaged: {error}") from error
 
     def _apply(self, entry: Entry) -> None:
         self.bodies.see(entry.update)

@@ -78,7 +78,8 @@ class MemoryStorage:
 
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
         """Give rows; numbers have no holes, so they are places in the list."""
-        lines = self._tasks[head.task_id].lines[after:upto][:READ_ENTRIES]
+        kept = self._tasks.get(head.task_id)
+        lines = [] if kept is None else kept.lines[after:upto][:READ_ENTRIES]
         return lines[: fitting(len(body) for _, _, body in lines)]
 
     async def unfinished(self) -> Sequence[TaskId]:

@@ -85,7 +85,12 @@ class SqlReads(ABC):
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
         """Give rows; their sizes are looked at first, since one may be as large as thousands, and again unpressed."""
         start = place(head, 0)
-        wanted = {"after": start + after, "upto": start + (upto or _LAST)}
+        wanted = {
+            "after": start + after,
+            "upto": start + (upto or _LAST),
+            "of": head.task_id,
+            "known_as": head.key,
+        }
         async with self.reading() as link:
             sizes = await link.run(statements.SIZES, wanted)
             if not sizes:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from attrs import define, field
 
 from opencode_a2a_server.app.ports.clock import Clock
+from opencode_a2a_server.domain.errors import JournalDamaged
 from opencode_a2a_server.domain.ids import TaskId
 
 from .journal import LiveJournal
@@ -78,7 +79,7 @@ class SharedReplicas:
         adopted = await asyncio.gather(*map(self._journal.adopt, some), return_exceptions=True)
         self._ready = [log for log in adopted if not isinstance(log, BaseException)]
         for outcome in adopted:
-            if isinstance(outcome, BaseException):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, JournalDamaged):  # who opens it says so
                 raise outcome
         del self._taken[: len(some)]
         return some

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Self, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import JSON, bindparam, cast, column, delete, func, select, text, update
+from sqlalchemy import JSON, bindparam, cast, column, delete, exists, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
@@ -143,7 +143,12 @@ LOAD = Statement.of(
     .where(TASKS.c.id == bindparam("id"))
 )
 UNFINISHED = Statement.of(select(TASKS.c.id).where(text(NOT_ENDED)).order_by(TASKS.c.created_at, TASKS.c.key))
-_WANTED = (UPDATES.c.place > bindparam("after"), UPDATES.c.place <= bindparam("upto"))
+_WANTED = (
+    UPDATES.c.place > bindparam("after"),
+    UPDATES.c.place <= bindparam("upto"),
+    # SQLite may give the key of the newest task, when that was removed, to another one.
+    exists().where(TASKS.c.id == bindparam("of"), TASKS.c.key == bindparam("known_as")),
+)
 SIZES = Statement.of(
     select(UPDATES.c.place, func.length(UPDATES.c.body)).where(*_WANTED).order_by(UPDATES.c.place).limit(READ_ENTRIES)
 )

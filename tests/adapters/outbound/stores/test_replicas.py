@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opencode_a2a_server.app.ports.journal import Reader, TaskLog
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable
 from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Session
@@ -206,6 +206,21 @@ async def test_each_task_is_taken_over_by_one(one: Sharer, sharing: Sharing) -> 
     taken = await asyncio.gather(*map(_all_it_inherits, heirs))
 
     assert sorted(task_id for each in taken for task_id in each) == sorted(f"task-{number}" for number in range(10))
+
+
+async def test_a_task_that_is_damaged_is_left_and_the_others_are_taken_over(one: Sharer, other: Sharer) -> None:
+    await begin(one, TaskId("damaged"))
+    await begin(one)
+    await one.sharing.run("DELETE FROM updates WHERE place >> 32 = (SELECT key FROM tasks WHERE id = 'damaged')")
+    await one.silence()
+    await other.bury()
+
+    taken = await _all_it_inherits(other)
+
+    assert sorted(taken) == ["damaged", TASK]
+    assert (await other.journal.open(TASK)).mine
+    with pytest.raises(JournalDamaged, match="empty"):
+        await other.journal.open(TaskId("damaged"))
 
 
 async def test_tasks_of_the_living_and_those_that_ended_are_not_taken_over(one: Sharer, other: Sharer) -> None:
