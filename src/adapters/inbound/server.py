@@ -13,8 +13,10 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from multiprocessing import active_children
 from pathlib import Path
 from types import FrameType
@@ -30,6 +32,9 @@ _log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _COLLECT_AFTER = 10_000
 """New objects between two collections of the young; Python's own is 700, for programs of a few thousand objects."""
+
+_READING_SECONDS = 1.0
+"""For clients to read what was sent to them before the end."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -139,12 +144,13 @@ def on_hup(reload: Callable[[], Awaitable[None]]) -> None:
     loop.add_signal_handler(signal.SIGHUP, begin)
 
 
-def on_term(drain: Callable[[], Awaitable[None]]) -> None:
+def on_term(drain: Callable[[], Awaitable[None]], port: int) -> None:
     """
     On SIGTERM drain first, then let the server end.
 
     Granian alone waits for open streams for ever and leaves nobody time. It handles SIGINT and SIGTERM alike, so we
-    take SIGTERM, and pass SIGINT on to it when we are done.
+    take SIGTERM, and pass SIGINT on to it when we are done. It then waits for whoever does not read what was sent, until
+    its own main process kills it: so we cut those off.
     """
     loop = asyncio.get_running_loop()
     draining: list[asyncio.Task[None]] = []
@@ -155,9 +161,19 @@ def on_term(drain: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # noqa: BLE001 - whatever it was, the end goes on
             _log.exception("draining broke; ending all the same")
         os.kill(os.getpid(), signal.SIGINT)
+        loop.call_later(_READING_SECONDS, cut_connections, port)
 
     def begin() -> None:
         if not draining:
             draining.append(loop.create_task(drain_and_end(), name="drain"))
 
     loop.add_signal_handler(signal.SIGTERM, begin)
+
+
+def cut_connections(port: int) -> None:
+    """Cut the connections that clients have to this process at a port, whoever else knows of them."""
+    for each in Path("/dev/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(each.name))) as connection:
+            connection.getpeername()  # which a socket that listens has not, and what is none has neither
+            if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.getsockname()[1] == port:
+                connection.shutdown(socket.SHUT_RDWR)

@@ -59,7 +59,7 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             if self.signals:  # the process is ours
-                server.on_term(self.drain)
+                server.on_term(self.drain, self.settings.server.port)
                 server.on_hup(self._container.credentials().reload)
                 server.settle_memory()
             await send({"type": "lifespan.startup.complete"})

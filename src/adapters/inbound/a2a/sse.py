@@ -18,7 +18,7 @@ from typing import Final
 
 import anyio
 from anyio.lowlevel import checkpoint
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from litestar.types import Receive, Scope, Send
 
 from opencode_a2a_server.app.usecases.subscribe import Subscription
@@ -89,6 +89,10 @@ class EventStream(Reply):
                 await self._tell(send)
             group.cancel_scope.cancel()
 
+    def let_go(self) -> None:
+        """Keep nothing of how it began: that may be all a task has, and the stream may be open for long."""
+        self.feed = evolve(self.feed, first=b"")
+
     async def _tell(self, send: Send) -> None:
         subscription, encoder = self.feed.subscription, self.feed.encoder
         if subscription is None or encoder is None:
@@ -138,6 +142,7 @@ class _Telling:
         drain, subscription = self.stream.drain, self.subscription
         with drain.telling(self._interrupt), self._scope:
             await self._say(self._opening())
+            self.stream.let_go()
             while not (subscription.ended or drain.ending):
                 self._reading = True
                 entries = await subscription.next(self.stream.keep_alive)
