@@ -10,9 +10,12 @@ from typing import Any
 from attrs import define, field
 
 from opencode_a2a_server.adapters.inbound import server
+from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.systemd.notify import Supervisor
 from opencode_a2a_server.app.ports.agent import AgentFactory
+from opencode_a2a_server.app.ports.clock import Clock
 from opencode_a2a_server.app.settings import Settings, SettingsError
+from opencode_a2a_server.domain.errors import JournalUnavailable
 
 from .assembly import assemble
 from .inbound import Container
@@ -22,6 +25,14 @@ _log = logging.getLogger(__name__)
 
 _EXIT_SECONDS = 5.0
 """What the end may take besides draining, before the worker is killed."""
+
+_FIRST_SECONDS = 10.0
+"""A worker that begins within this time after the service did is one of its first: what cannot begin then shall say so."""
+
+_RETURN_SECONDS = 120.0
+"""For the store to come back, before a worker that takes the place of one which died gives up."""
+
+_AGAIN_SECONDS = 1.0
 
 _LAST_WORDS_SECONDS = 1.0
 """For streams to tell the end of the last turns, before those that are still open are told to come back."""
@@ -38,6 +49,9 @@ class Application:
     settings: Settings
     runtime: AgentFactory | None = None
     signals: bool = False
+    patience: float = 0.0
+    """Seconds for which a store that cannot be used is waited for at the start."""
+    clock: Clock = field(factory=SystemClock)
     _container: Container | None = field(default=None, init=False)
     _app: Any = field(default=None, init=False)
 
@@ -52,7 +66,7 @@ class Application:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                self._container = await stack.enter_async_context(assemble(self.settings, self.runtime))
+                self._container = await self._assembled(stack)
                 self._app = self._container.app()
             except Exception as error:  # noqa: BLE001 - whatever it was, the server is told
                 _log.critical("the service cannot start: %s", error, exc_info=not isinstance(error, SettingsError))
@@ -67,6 +81,18 @@ class Application:
                 await stack.enter_async_context(Supervisor.of(self.settings.environment).told())
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _assembled(self, stack: AsyncExitStack) -> Container:
+        """Put the service together; a store that is away may be about to come back."""
+        give_up = self.clock.monotonic() + self.patience
+        while True:
+            try:
+                return await stack.enter_async_context(assemble(self.settings, self.runtime))
+            except JournalUnavailable as away:
+                if self.clock.monotonic() >= give_up:
+                    raise
+                _log.warning("the service waits for its store: %s", away)
+                await self.clock.sleep(_AGAIN_SECONDS)
 
     async def drain(self) -> None:
         """Take no new work, give turns their time, then tell the streams."""
@@ -90,10 +116,14 @@ def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
         SystemExit: It could not start.
 
     """
+    clock = SystemClock()
+    began = clock.monotonic()
 
     def load() -> server.Asgi:
         configure_logging()
-        return Application(settings, signals=True)
+        # Two that die one after the other at once are taken for a loop, and end the service with all its workers.
+        again = clock.monotonic() - began > _FIRST_SECONDS
+        return Application(settings, signals=True, patience=_RETURN_SECONDS if again else 0.0)
 
     certificate, key = certificate_and_key(settings)
     listener = server.Listener(
