@@ -16,14 +16,15 @@ from opencode_a2a_server.adapters.outbound.stores.backup import (
     restore_sqlite,
 )
 from opencode_a2a_server.adapters.outbound.stores.errors import StoreUnusable
-from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
+from opencode_a2a_server.adapters.outbound.stores.opening import Stores, open_stores
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace
 from opencode_a2a_server.app.ports.tasks import BEGIN, Wanted
-from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, PushConfigId, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
+from opencode_a2a_server.domain.push import Outbox, PushConfig
 from opencode_a2a_server.domain.session import Binding, Directory, Session
 from opencode_a2a_server.domain.state import TaskState
-from opencode_a2a_server.domain.updates import StatusChanged, TaskSubmitted
+from opencode_a2a_server.domain.updates import StatusChanged, TaskSubmitted, TurnStarted
 from tests.fakes import postgres
 from tests.fakes.clock import TurnedClock
 
@@ -188,3 +189,43 @@ async def test_a_backup_of_postgresql_sees_one_moment(tmp_path: Path) -> None:
     found = await tasks(url)
     assert "a" in found
     assert all(said.startswith("completed This is") for said in found.values())
+
+
+async def half_done(stores: Stores) -> None:
+    """Leave a task in mid-turn that somebody is still to be told of."""
+    message = Message(MessageId("m-1"), Role.USER, (TextPart("Go."),))
+    log = await stores.journal.create(TaskId("half"), TaskSubmitted(ContextId("half"), ALICE, message))
+    log.append([TurnStarted(Session(SessionId("ses_half"), Directory("/work")), MessageId("msg_1"))])
+    await log.durable()
+    config = PushConfig(PushConfigId("p"), TaskId("half"), "https://client.example/")
+    await stores.push_configs.save(Outbox.begun(config, Seq(1), 0.0).sending(Seq(2)))
+
+
+async def taken_up(url: str) -> tuple[list[TaskId], str, list[Seq]]:
+    """Say what the next life takes up, in which state, and behind what it goes on to tell."""
+    async with open_stores(url, TurnedClock(), pace=NO_WAIT) as stores:
+        left = list(await stores.replicas.inherit())
+        log = await stores.journal.open(TaskId("half"))
+        assert log.mine
+        return left, log.task.state.value, [outbox.seq for outbox in await stores.push_configs.live()]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_what_a_backup_caught_in_mid_turn_is_taken_up_where_it_is_restored(
+    kind: str, path: Path, tmp_path: Path
+) -> None:
+    address = await postgres.emptied()
+    url = sqlite(path) if kind == "sqlite" else address.render_as_string(hide_password=False)
+    backup = tmp_path / "backup"
+    async with open_stores(url, TurnedClock(), pace=NO_WAIT) as stores:
+        await half_done(stores)
+        await (back_up_sqlite(path, backup) if kind == "sqlite" else back_up_postgres(address, backup))
+        (await stores.journal.open(TaskId("half"))).append([StatusChanged(TaskState.COMPLETED)])
+    await work(url, "a")
+
+    if kind == "sqlite":
+        await restore_sqlite(backup, path, replace=True)
+    else:
+        await restore_postgres(backup, address, replace=True)
+
+    assert await taken_up(url) == ([TaskId("half")], "working", [1])
