@@ -30,7 +30,8 @@ from .sse import SseParser
 
 _log = logging.getLogger(__name__)
 
-_MOST_UNHEARD = 50_000
+MOST_UNHEARD = 50_000
+MOST_UNHEARD_BYTES = 16 * 1024 * 1024
 """Events kept for a listener that does not listen; beyond, they are dropped and a `Gap` stands in their place."""
 
 
@@ -41,6 +42,8 @@ class FeedHearing:
     sessions: tuple[SessionId, ...] = ()
     """Whose events it hears."""
     _unheard: list[Telling] = field(factory=list)
+    _size: int = 0
+    """Bytes in which they were told."""
     _waiter: asyncio.Future[None] | None = None
     _call: Callable[[], None] | None = None
     _woken: bool = False
@@ -54,7 +57,7 @@ class FeedHearing:
             finally:
                 self._waiter = None
         self._woken = False
-        heard, self._unheard = self._unheard, []
+        heard, self._unheard, self._size = self._unheard, [], 0
         return heard
 
     def wake(self) -> None:
@@ -68,10 +71,11 @@ class FeedHearing:
         if self._unheard or self._woken:
             self._rouse()
 
-    def tell(self, telling: Telling) -> None:
-        """Keep an event until it is asked for."""
-        if len(self._unheard) >= _MOST_UNHEARD:
-            self._unheard = [Gap()]
+    def tell(self, telling: Telling, size: int = 0) -> None:
+        """Keep an event, told in so many bytes, until it is asked for."""
+        self._size += size
+        if len(self._unheard) >= MOST_UNHEARD or self._size > MOST_UNHEARD_BYTES:
+            self._unheard, self._size = [Gap()], size
         self._unheard.append(telling)
         if self._waiter is not None or self._call is not None:
             self._rouse()
@@ -190,13 +194,13 @@ class Feed:
             _log.info("event feed connected")
             self._miss()
         elif self.texts is None:
-            self._deliver(frame)
+            self._deliver(frame, len(data))
         else:
             placed = self.texts.hear(frame)
-            self._deliver(frame)
+            self._deliver(frame, len(data))
             self._tell_placed(placed)
 
-    def _deliver(self, frame: Frame) -> None:
+    def _deliver(self, frame: Frame, size: int) -> None:
         for telling in frame.tellings:
             if type(telling) is SessionOpened and telling.parent is not None:
                 self.adopt(telling.session, telling.parent)
@@ -205,7 +209,7 @@ class Feed:
             return
         for hearing in listeners:
             for telling in frame.tellings:
-                hearing.tell(telling)
+                hearing.tell(telling, size)
 
     def _miss(self) -> None:
         """Something was said that we do not know."""
