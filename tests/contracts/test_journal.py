@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from opencode_a2a_server.app.ports.journal import Journal, Reader, TaskLog
 from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, TaskNotFound
@@ -536,6 +537,53 @@ async def test_a_finished_task_is_opened_by_one_look_up(stores: Stores) -> None:
 
         assert (life.storage.loads, life.storage.reads) == (1, 0)
         assert log.task.artifacts[TEXT].text == "Once" + "x" * 3000
+
+
+async def test_a_long_text_in_few_rows_is_not_written_again_at_the_end(stores: Stores) -> None:
+    async with stores.live() as life:
+        log = await begin(life.journal)
+        for _ in range(50):
+            log.append(words("x" * 1000))
+        await log.durable(log.append([COMPLETED]))
+        standings = [standing for batch in life.storage.writes for standing in batch.standings.values()]
+        before = log.task
+
+    async with stores.live() as life:
+        log = await life.journal.open(TASK)
+
+        assert [standing.snapshot for standing in standings] == [None] * len(standings)
+        assert (life.storage.loads, life.storage.reads) == (1, 1)
+        assert whole(log.task) == whole(before)
+        assert log.task.artifacts[TEXT].text == "Once" + "x" * 50_000
+        assert (await log.read(Seq(0)).next())[0].seq == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "length"),
+    [(20, 1000), (1000, 100)],
+    ids=["little", "many rows"],
+)
+async def test_what_rows_would_not_give_as_quickly_is_written_at_the_end(life: Life, rows: int, length: int) -> None:
+    log = await begin(life.journal)
+    for _ in range(rows):
+        log.append(words("x" * length))
+    await log.durable(log.append([COMPLETED]))
+
+    standings = [standing for batch in life.storage.writes for standing in batch.standings.values()]
+
+    assert standings[-1].snapshot is not None
+
+
+async def test_what_was_said_anew_each_time_is_written_once_at_the_end(life: Life) -> None:
+    log = await begin(life.journal)
+    for _ in range(20):
+        log.append([evolve(TOLD, parts=(TextPart("x" * 5000),))])
+    await log.durable(log.append([COMPLETED]))
+
+    standings = [standing for batch in life.storage.writes for standing in batch.standings.values()]
+
+    assert standings[-1].snapshot is not None
+    assert len(standings[-1].snapshot.body) < 10_000
 
 
 async def test_a_task_that_waits_is_opened_from_its_snapshot(stores: Stores) -> None:

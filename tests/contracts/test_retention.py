@@ -10,12 +10,21 @@ import pytest
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.app.ports.tasks import BEGIN, Wanted
 from opencode_a2a_server.domain.errors import JournalUnavailable, TaskNotFound
-from opencode_a2a_server.domain.ids import ContextId, MessageId, Principal, PushConfigId, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.ids import (
+    ArtifactId,
+    ContextId,
+    MessageId,
+    Principal,
+    PushConfigId,
+    Seq,
+    SessionId,
+    TaskId,
+)
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.push import Outbox, PushConfig
 from opencode_a2a_server.domain.session import Binding, Directory, Session
 from opencode_a2a_server.domain.state import TaskState
-from opencode_a2a_server.domain.updates import StatusChanged, TaskSubmitted, TurnStarted
+from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, StatusChanged, TaskSubmitted, TurnStarted
 from tests.fakes.clock import TurnedClock
 from tests.fakes.stores import KINDS, Life, Stores
 
@@ -115,6 +124,26 @@ async def test_a_task_of_which_somebody_is_still_to_be_told_is_kept_whole(life: 
     await clock.turn(3 * DAY)
 
     assert await sweep(life, clock, Keeping(stream_seconds=1, seconds=1)) == Swept()
+
+
+async def test_a_task_whose_rows_are_all_there_is_of_it_keeps_them(life: Life, clock: TurnedClock) -> None:
+    message = Message(MessageId("m-1"), Role.USER, (TextPart("Say something."),))
+    log = await life.journal.create(TaskId("t-1"), TaskSubmitted(ContextId("c"), ALICE, message))
+    log.append(
+        [STARTED, *(ArtifactTold(ArtifactId(f"a-{n}"), BlockKind.TEXT, (TextPart("x" * 9000),)) for n in range(9))]
+    )
+    await log.durable(log.append([StatusChanged(TaskState.COMPLETED)]))
+    end = log.task.seq
+    del log
+    await clock.turn(3 * DAY)
+
+    swept = await sweep(life, clock, Keeping(stream_seconds=DAY))
+    log = await life.journal.open(TaskId("t-1"))
+
+    assert swept == Swept()
+    assert (log.task.state, len(log.task.artifacts), await log.reaches(Seq(0))) == (TaskState.COMPLETED, 9, True)
+    assert (await sweep(life, clock, Keeping(seconds=DAY))).removed == 1
+    assert log.task.seq == end
 
 
 async def test_a_folded_task_is_whole_and_its_stream_is_read_no_more(life: Life, clock: TurnedClock) -> None:

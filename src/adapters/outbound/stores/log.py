@@ -31,6 +31,10 @@ from .writer import Writer
 
 _SNAPSHOT_MOST = 256 * 1024 * 1024
 """A task larger than this is read from its rows: databases bound what one value may hold."""
+_LARGE = 32 * 1024
+"""Bytes of rows that are not written once more at the end, if they are as quickly read as what would be written."""
+_ROW_WORTH = 1024
+"""Bytes that are read in the time that a row takes by itself, about."""
 
 
 @define(eq=False, repr=False)
@@ -46,6 +50,7 @@ class LiveLog:
     _fresh: int = 0
     """Bytes appended since the last snapshot."""
     _snapshot_size: int = 0
+    _snapshot_seq: int = 0
     mine: bool = True
     """Whether it is written here; else another replica writes it, and this one reads after it."""
     _lost: bool = field(default=False, init=False)
@@ -91,10 +96,9 @@ class LiveLog:
             folding.take(lines)
         if (task := folding.task) is None:
             raise JournalDamaged(f"the journal of task {head.task_id} is empty")
-        size = 0 if snapshot is None else len(snapshot.body)
-        return cls(
-            task, task.seq, writer, head, folding.bodies, Tail(Seq(task.seq + 1)), folding.fresh, size, stored.mine
-        )
+        size, seq = (0, 0) if snapshot is None else (len(snapshot.body), snapshot.seq)
+        tail = Tail(Seq(task.seq + 1))
+        return cls(task, task.seq, writer, head, folding.bodies, tail, folding.fresh, size, seq, stored.mine)
 
     # The port
 
@@ -260,8 +264,8 @@ class LiveLog:
         """
         Say where the task stands now, with a snapshot if that is worth its bytes.
 
-        A task that has ended is read for long, so it gets one always. One that waits for somebody gets one if half of
-        it is new: however often it waits, all its snapshots together are at most twice its text.
+        A task that has ended is read for long, so it gets one, unless its rows do as well. One that waits for somebody
+        gets one if half of it is new: however often it waits, all its snapshots together are at most twice its text.
         """
         status = self.task.status
         standing = Standing(status.state, status.at, self.task.seq)
@@ -270,8 +274,20 @@ class LiveLog:
         body = dump_task(self.task)
         if len(body) > _SNAPSHOT_MOST:  # pragma: no cover - as much memory as that
             return standing
-        self._fresh, self._snapshot_size = 0, len(body)
+        if status.state.terminal and self._rows_do(len(body)):
+            return standing
+        self._fresh, self._snapshot_size, self._snapshot_seq = 0, len(body), self.task.seq
         return Standing(status.state, status.at, self.task.seq, Snapshot(self.task.seq, body))
+
+    def _rows_do(self, snapshot: int) -> bool:
+        """
+        Say whether the rows since the last snapshot are read as quickly as a new one of this size.
+
+        So it is with a long text that came fast: it is in few rows, and each is still part of the task.
+        """
+        rows = self.task.seq - self._snapshot_seq
+        few = rows * _ROW_WORTH <= max(self._fresh, 8 * _LARGE)
+        return few and _LARGE <= self._fresh <= 2 * snapshot
 
 
 @define(eq=False, repr=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.errors import JournalDamaged
 
 _WORTH: Final = 320
 """Bytes from which on it is worth the time: a piece of text of 20 bytes would save nothing, one of 3000 half of it."""
@@ -29,7 +29,7 @@ def unpressed(kept: bytes) -> bytes:
     Give a body back.
 
     Raises:
-        JournalUnavailable: It is damaged.
+        JournalDamaged: It is damaged.
 
     """
     if kept[:1] != b"x":
@@ -37,4 +37,4 @@ def unpressed(kept: bytes) -> bytes:
     try:
         return zlib.decompress(kept)
     except zlib.error as error:
-        raise JournalUnavailable(f"a row of the journal cannot be read: {error}") from error
+        raise JournalDamaged(f"a row of the journal cannot be read: {error}") from error

@@ -19,7 +19,7 @@ from opencode_a2a_server.adapters.outbound.stores.errors import SchemaUnknown
 from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage
 from opencode_a2a_server.adapters.outbound.stores.pressing import pressed, unpressed
 from opencode_a2a_server.adapters.outbound.stores.schema import _config, judge
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.errors import JournalDamaged
 from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, TaskSubmitted, TextAppended
@@ -54,7 +54,7 @@ def test_long_text_is_made_small_and_what_gains_nothing_stays() -> None:
 
 @pytest.mark.parametrize("kept", [b"x", b"x\x01garbage", zlib.compress(b"[1]" * 200, 1)[:-1]])
 def test_a_damaged_body_is_told(kept: bytes) -> None:
-    with pytest.raises(JournalUnavailable, match="cannot be read"):
+    with pytest.raises(JournalDamaged, match="cannot be read"):
         unpressed(kept)
 
 
