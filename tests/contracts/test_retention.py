@@ -126,24 +126,42 @@ async def test_a_task_of_which_somebody_is_still_to_be_told_is_kept_whole(life: 
     assert await sweep(life, clock, Keeping(stream_seconds=1, seconds=1)) == Swept()
 
 
-async def test_a_task_whose_rows_are_all_there_is_of_it_keeps_them(life: Life, clock: TurnedClock) -> None:
+async def work_at_length(life: Life, name: str) -> Seq:
+    """Have a task that has ended and is read from its rows, in more than one read; gives its last update."""
     message = Message(MessageId("m-1"), Role.USER, (TextPart("Say something."),))
-    log = await life.journal.create(TaskId("t-1"), TaskSubmitted(ContextId("c"), ALICE, message))
-    log.append(
-        [STARTED, *(ArtifactTold(ArtifactId(f"a-{n}"), BlockKind.TEXT, (TextPart("x" * 9000),)) for n in range(9))]
-    )
+    log = await life.journal.create(TaskId(name), TaskSubmitted(ContextId("c"), ALICE, message))
+    told = [ArtifactTold(ArtifactId(f"a-{n}"), BlockKind.TEXT, (TextPart("x" * 90_000),)) for n in range(9)]
+    log.append([STARTED, *told])
     await log.durable(log.append([StatusChanged(TaskState.COMPLETED)]))
-    end = log.task.seq
-    del log
+    return log.task.seq
+
+
+async def test_a_task_whose_rows_are_all_there_is_of_it_keeps_them(life: Life, clock: TurnedClock) -> None:
+    end = await work_at_length(life, "t-1")
     await clock.turn(3 * DAY)
 
     swept = await sweep(life, clock, Keeping(stream_seconds=DAY))
     log = await life.journal.open(TaskId("t-1"))
 
     assert swept == Swept()
-    assert (log.task.state, len(log.task.artifacts), await log.reaches(Seq(0))) == (TaskState.COMPLETED, 9, True)
+    assert (log.task.state, log.task.seq, len(log.task.artifacts)) == (TaskState.COMPLETED, end, 9)
+    assert await log.reaches(Seq(0))
     assert (await sweep(life, clock, Keeping(seconds=DAY))).removed == 1
-    assert log.task.seq == end
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_a_task_that_is_removed_while_it_is_read_is_not_found(life: Life, clock: TurnedClock, reads: int) -> None:
+    await work_at_length(life, "t-1")
+    await clock.turn(3 * DAY)
+
+    async def remove() -> None:
+        if life.storage.reads == reads:
+            await sweep(life, clock, Keeping(seconds=DAY))
+
+    life.storage.before_read = remove
+
+    with pytest.raises(TaskNotFound):
+        await life.journal.open(TaskId("t-1"))
 
 
 async def test_a_folded_task_is_whole_and_its_stream_is_read_no_more(life: Life, clock: TurnedClock) -> None:

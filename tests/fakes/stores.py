@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +40,7 @@ class WatchedStorage:
     A storage in which a test sees what is asked of it, and makes it fail.
 
     `faults` are raised by the next writes, one each; with `lost` the write takes effect all the same. No write goes
-    through while `gate` is closed.
+    through while `gate` is closed. `before_read` is called before each read.
     """
 
     beneath: Storage
@@ -48,6 +48,7 @@ class WatchedStorage:
     lost: bool = False
     gate: anyio.Event = field(factory=anyio.Event)
     writes: list[Batch] = field(factory=list)
+    before_read: Callable[[], Awaitable[object]] | None = None
     loads: int = 0
     reads: int = 0
 
@@ -75,6 +76,8 @@ class WatchedStorage:
 
     async def read(self, head: Head, after: Seq, upto: Seq | None = None) -> Sequence[Line]:
         """Count it."""
+        if self.before_read is not None:
+            await self.before_read()
         self.reads += 1
         return await self.beneath.read(head, after, upto)
 

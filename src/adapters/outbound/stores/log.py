@@ -8,7 +8,13 @@ from typing import Self
 
 from attrs import define, field
 
-from opencode_a2a_server.domain.errors import IllegalTransition, JournalDamaged, JournalUnavailable, Refusal
+from opencode_a2a_server.domain.errors import (
+    IllegalTransition,
+    JournalDamaged,
+    JournalUnavailable,
+    Refusal,
+    TaskNotFound,
+)
 from opencode_a2a_server.domain.ids import Seq, TaskId
 from opencode_a2a_server.domain.state import TaskState, step
 from opencode_a2a_server.domain.task import Task
@@ -88,14 +94,17 @@ class LiveLog:
 
         Raises:
             JournalUnavailable: The storage cannot be read.
+            TaskNotFound: It was removed meanwhile.
 
         """
         head, snapshot = stored.head, stored.standing.snapshot
         folding = _Folding(head.task_id, None if snapshot is None else load_task(snapshot.body))
         while not folding.ended and (lines := await writer.storage.read(head, folding.seq)):
             folding.take(lines)
-        if (task := folding.task) is None:
-            raise JournalDamaged(f"the journal of task {head.task_id} is empty")
+        if (task := folding.task) is None or (stored.standing.state.terminal and not folding.ended):
+            if await writer.storage.load(head.task_id) is None:  # retention has passed meanwhile
+                raise TaskNotFound(f"task {head.task_id} was not found")
+            raise JournalDamaged(f"the journal of task {head.task_id} is empty, or has lost its end")
         size, seq = (0, 0) if snapshot is None else (len(snapshot.body), snapshot.seq)
         tail = Tail(Seq(task.seq + 1))
         return cls(task, task.seq, writer, head, folding.bodies, tail, folding.fresh, size, seq, stored.mine)

@@ -23,7 +23,7 @@ from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage, c
 from opencode_a2a_server.adapters.outbound.stores.statements import UNFINISHED
 from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace
-from opencode_a2a_server.domain.errors import JournalUnavailable
+from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable
 from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.state import TaskState
@@ -396,6 +396,18 @@ async def test_a_row_that_was_lost_is_told(stores: Stores) -> None:
     run(stores.path, "DELETE FROM updates")
     async with stores.live() as life:
         with pytest.raises(JournalUnavailable, match="empty"):
+            await life.journal.open(TASK)
+
+
+async def test_a_task_that_has_lost_its_end_is_not_taken_for_one_at_work(stores: Stores) -> None:
+    async with stores.live() as life:
+        log = await life.journal.create(TASK, SUBMITTED)
+        log.append([TOLD, *([TextAppended(TEXT, PROSE)] * 50)])
+        seq = log.append([StatusChanged(TaskState.COMPLETED)])
+    run(stores.path, "DELETE FROM updates WHERE place % 4294967296 = ?", seq)
+
+    async with stores.live() as life:
+        with pytest.raises(JournalDamaged, match="lost its end"):
             await life.journal.open(TASK)
 
 
