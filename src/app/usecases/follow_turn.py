@@ -138,7 +138,6 @@ class FollowTurn:
             self.spoke,
             self._inbox.expiries,
             self.turn.family if len(self.turn.family) > 1 else _NOBODY,
-            len(self.turn.pending),
             0 if self.rested is None or self._news else self.rested.looks + 1,
         )
 
@@ -172,7 +171,7 @@ class FollowTurn:
                 await self._inbox()
             await self._catch_up()
             self.parks = self.rested is not None and not self._news and self._may_park()
-        self.job.caught_up.set()
+        self.job.catch_up()
 
     async def _catch_up(self) -> None:
         """Go on at once with a turn that others have begun: with what is heard already, then with what is shown."""

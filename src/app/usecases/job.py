@@ -96,8 +96,6 @@ class Rest:
     """When interrupts are due, by the monotonic clock: nobody sets it."""
     family: frozenset[SessionId] = frozenset()
     """Sessions of its sub-agents."""
-    waiting: int = 1
-    """How many interrupts wait for an answer."""
     looks: int = 0
     """How often in a row it was looked after, and nothing was new."""
 
@@ -114,13 +112,18 @@ class Job:
     """What its turn goes on with, if it is parked at the end."""
     canceled: asyncio.Event = field(factory=asyncio.Event)
     deliveries: dict[RequestId, Delivery] = field(factory=dict)
-    caught_up: asyncio.Event = field(factory=asyncio.Event)
-    """Whether a turn that was taken up is as far as the runtime is, or its job is over."""
+    caught_up: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+    """Done when a turn that was taken up is as far as the runtime is, or its job is over."""
 
     def outcome(self, request: RequestId) -> Outcome | None:
         """Give what is to become of an answer that was just given."""
         delivery = self.deliveries.get(request)
         return None if delivery is None else delivery.outcome
+
+    def catch_up(self) -> None:
+        """Tell who waits that it is as far as the runtime is."""
+        if not self.caught_up.done():
+            self.caught_up.set_result(None)
 
     @property
     def hearing(self) -> Hearing | None:

@@ -36,8 +36,11 @@ class Parked:
     """A turn that waits for somebody."""
 
     task: TaskId
-    stay: Stay
-    rest: Rest
+    stay: Stay | None
+    """None if another life of the service left it so."""
+    rest: Rest | None
+    waiting: int
+    """How many interrupts wait for an answer."""
     place: int
     """Its number among those that are to be looked after."""
     _called: asyncio.Queue[Parked]
@@ -70,7 +73,7 @@ class Park:
     @property
     def waiting(self) -> int:
         """How many permissions and questions wait for an answer."""
-        return sum(parked.rest.waiting for parked in self._parked.values())
+        return sum(parked.waiting for parked in self._parked.values())
 
     def begin(self) -> None:
         """Look after what is parked, until `end`."""
@@ -87,11 +90,16 @@ class Park:
         """Forget all: another replica goes on with it."""
         self._beside.begin(self._leave(self._clear()), "leave parked turns")
 
-    def put(self, task: TaskId, stay: Stay, rest: Rest) -> None:
+    def left(self, task: TaskId, waiting: int) -> None:
+        """Park a turn that another life of the service left, to be looked after soon: not all of them at once."""
+        parked = self._parked[task] = Parked(task, None, None, waiting, 0, self._called)
+        parked.call()
+
+    def put(self, task: TaskId, stay: Stay, rest: Rest, waiting: int) -> None:
         """Park a turn, whose job ends with this."""
         look = min(self.pace.waiting * float(2 ** min(rest.looks, 20)), self.pace.waiting_most)
         due = min([self.clock.monotonic() + look, *(due for _, due in rest.expiries)])
-        parked = self._parked[task] = Parked(task, stay, rest, 0, self._called)
+        parked = self._parked[task] = Parked(task, stay, rest, waiting, 0, self._called)
         self._look_at(due, parked)
         if stay.hearing is not None:
             stay.hearing.attend(parked.call)
@@ -99,12 +107,12 @@ class Park:
     def take(self, task: TaskId) -> Parked | None:
         """Give what is parked of a task, which is parked no longer."""
         parked = self._parked.pop(task, None)
-        if parked is not None and parked.stay.hearing is not None:
+        if parked is not None and parked.stay is not None and parked.stay.hearing is not None:
             parked.stay.hearing.attend(None)
         return parked
 
     def _clear(self) -> list[Stay]:
-        stays = [parked.stay for parked in self._parked.values()]
+        stays = [parked.stay for parked in self._parked.values() if parked.stay is not None]
         self._parked.clear()
         self._due.clear()
         return stays
@@ -161,7 +169,7 @@ class Park:
         try:
             log = await self.journal.open(task)
         except TaskNotFound:
-            if (parked := self.take(task)) is not None:
+            if (parked := self.take(task)) is not None and parked.stay is not None:
                 await self._leave([parked.stay])
             return
         except Unavailable as error:
@@ -169,4 +177,4 @@ class Park:
             self._look_later(task)
             return
         if (job := self.go_on(log)) is not None:
-            await job.caught_up.wait()
+            await asyncio.wait([job.caught_up])

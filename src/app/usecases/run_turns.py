@@ -61,6 +61,8 @@ Charge = Callable[[Principal, Usage | None, Usage | None], Awaitable[None]]
 _FAILED = (TaskState.FAILED, TaskState.REJECTED)
 _UNWELL = (Unavailable, AgentFault)
 """What is suffered of a runtime that is only asked what it shows: it may be about to be well again."""
+_TAKEN_UP_AT_ONCE = 16
+"""Turns of another life that are taken up at a time: thousands that ask the runtime at once would never be answered."""
 _DRAIN_LOOK = 0.5
 """Seconds between two looks at who waits for an answer, while draining."""
 
@@ -100,6 +102,7 @@ class RunTurns:
     _jobs: dict[TaskId, Job] = field(factory=dict, init=False)
     _running: dict[asyncio.Task[None], Job] = field(factory=dict, init=False)
     _left: bool = field(default=False, init=False)
+    _taking_up: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_TAKEN_UP_AT_ONCE), init=False)
     _park: Park = field(init=False)
 
     @_park.default
@@ -186,11 +189,18 @@ class RunTurns:
         task = log.task
         if task.session is None or task.prompt is None:
             self._spawn(Job(log), lambda job: self._run(job, task.history[0]))
+        elif task.pending and not (task.given or task.canceling):
+            self._park.left(task.id, len(task.pending))
         elif task.state is TaskState.WORKING or task.pending:
-            session, prompt = task.session, task.prompt
-            self._spawn(Job(log), lambda job: self._take_up(job, session, prompt))
+            self._take_up_soon(log)
         elif task.canceling:  # it had halted: there is nothing to stop
             log.append([StatusChanged(TaskState.CANCELED)])
+
+    def _take_up_soon(self, log: TaskLog) -> None:
+        task = log.task
+        if task.session is not None and task.prompt is not None:
+            session, prompt = task.session, task.prompt
+            self._spawn(Job(log), lambda job: self._take_up(job, session, prompt))
 
     def cancel(self, log: TaskLog) -> bool:
         """Tell the job of a task that its turn is to be canceled; False if there is none."""
@@ -208,6 +218,9 @@ class RunTurns:
         parked = None if self._left else self._park.take(task_id)
         if parked is None:
             return None
+        if parked.stay is None or parked.rest is None:
+            self._take_up_soon(log)
+            return self._jobs.get(task_id)
         job = Job(log)
         follow = self._begin(job, parked.stay, parked.rest.prompt, parked.rest)
         self._spawn(job, lambda job: self._go_back(job, follow))
@@ -263,8 +276,8 @@ class RunTurns:
             if self._jobs.get(task_id) is job:
                 del self._jobs[task_id]
                 if job.rest is not None and job.stay is not None:
-                    self._park.put(task_id, job.stay, job.rest)
-            job.caught_up.set()
+                    self._park.put(task_id, job.stay, job.rest, len(job.log.task.pending))
+            job.catch_up()
         if self.charge is not None:
             await self.charge(job.log.task.principal, used, job.log.task.usage)
 
@@ -330,6 +343,8 @@ class RunTurns:
     async def _take_up(self, job: Job, session: Session, prompt: MessageId) -> None:
         """Take up a turn that another life of the service began, and perhaps did not come to send."""
         async with self._staying(job, Stay(session)) as stay:
+            await self._taking_up.acquire()
+            job.caught_up.add_done_callback(lambda _: self._taking_up.release())
             follow = self._begin(job, stay, prompt)
             follow.spoke = True
             follow.turn.receive(Gap())
