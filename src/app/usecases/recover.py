@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from attrs import define, field
 
-from opencode_a2a_server.app.ports.journal import Journal
+from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.ports.replicas import Replicas
 from opencode_a2a_server.app.usecases.run_turns import RunTurns
 from opencode_a2a_server.domain.errors import JournalDamaged, TaskNotFound
 from opencode_a2a_server.domain.ids import TaskId
 
 _log = logging.getLogger(__name__)
+
+_AT_ONCE = 8
+"""Journals that are opened at the same time."""
 
 
 @define(eq=False)
@@ -43,21 +47,23 @@ class Recover:
 
     async def _take_up(self) -> int:
         taken_up = 0
-        while self._left:
-            try:
-                log = await self.journal.open(self._left[0])
-            except TaskNotFound:  # removed meanwhile
-                del self._left[0]
-                continue
-            except JournalDamaged as damaged:  # and the others are to go on
-                _log.error("task %s cannot be taken up: %s", self._left[0], damaged)
-                del self._left[0]
-                continue
-            del self._left[0]
-            if not log.task.state.terminal:
-                self.turns.resume(log)
-                taken_up += 1
+        while some := self._left[:_AT_ONCE]:
+            logs = await asyncio.gather(*map(self._open, some))
+            del self._left[: len(some)]
+            for log in logs:
+                if log is not None and not log.task.state.terminal:
+                    self.turns.resume(log)
+                    taken_up += 1
         return taken_up
+
+    async def _open(self, task_id: TaskId) -> TaskLog | None:
+        try:
+            return await self.journal.open(task_id)
+        except TaskNotFound:  # removed meanwhile
+            return None
+        except JournalDamaged as damaged:  # and the others are to go on
+            _log.error("task %s cannot be taken up: %s", task_id, damaged)
+            return None
 
     def let_go(self) -> None:
         """Take up nothing of what is another replica's now."""

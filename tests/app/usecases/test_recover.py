@@ -8,6 +8,7 @@ import pytest
 
 from opencode_a2a_server.adapters.outbound.scripted import AskInput, AskPermission, Delay, Echo, Hang, Recall, Say
 from opencode_a2a_server.domain.errors import AgentRefused, AgentUnreachable
+from opencode_a2a_server.domain.ids import ContextId
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import TurnStarted
@@ -287,3 +288,74 @@ async def test_no_task_works_for_ever_whatever_was_lost_when(house: House) -> No
         log.kept = kept
         async with reborn(house) as again:
             assert (await recovered(again, task, 300)).state is TaskState.COMPLETED, f"after {kept} entries"
+
+
+async def test_of_many_that_wait_a_few_at_a_time_are_asked_about(house: House) -> None:
+    for number in range(30):
+        await house.begin(AskPermission("bash"), context=ContextId(f"context {number}"))
+    before = house.agent.calls.count("recall")
+    house.agent.hangs = {"recall": 1000}
+
+    async with reborn(house) as again:
+        await again.recover()
+        await again.clock.turn(1)
+        at_once = house.agent.calls.count("recall") - before
+        waiting = (again.turns.active, again.turns.waiting)
+        house.agent.reach()
+        await again.clock.turn(120)
+
+        assert (at_once, waiting) == (8, (30, 30))
+        assert (again.turns.parked, again.turns.active, again.turns.waiting) == (30, 30, 30)
+
+
+async def test_of_many_that_work_not_all_are_asked_about_at_once(house: House) -> None:
+    for number in range(30):
+        await house.begin(Say("before "), Hang(), context=ContextId(f"context {number}"))
+    house.agent.hangs = {"recall": 1000}
+
+    async with reborn(house) as again:
+        await again.recover()
+        await again.clock.turn(1)
+
+        assert house.agent.calls.count("recall") == 16
+
+
+async def test_one_that_waits_is_taken_up_at_once_by_who_answers_it(house: House) -> None:
+    for number in range(30):
+        task = await house.begin(AskPermission("bash"), context=ContextId(f"context {number}"))
+    house.agent.hangs = {"recall": 8}
+
+    async with reborn(house) as again:
+        await again.recover()
+        await again.clock.turn(1)
+        task = again.journal.logs[task.id].task
+        await again.say(task, "yes")
+        await again.clock.turn(2)
+
+        assert task.state is TaskState.COMPLETED
+
+
+async def test_one_that_waits_is_aborted_by_who_cancels_it_before_it_is_taken_up(house: House) -> None:
+    for number in range(30):
+        task = await house.begin(AskPermission("bash"), context=ContextId(f"context {number}"))
+    house.agent.hangs = {"recall": 8}
+
+    async with reborn(house) as again:
+        await again.recover()
+        await again.clock.turn(1)
+        await again.after(2, again.cancel(ALICE, task.id))
+
+        assert again.journal.logs[task.id].task.state is TaskState.CANCELED
+        assert house.agent.calls.count("abort") == 1
+
+
+async def test_tasks_that_are_removed_meanwhile_are_left_out(house: House) -> None:
+    kept, removed = await house.begin(AskPermission("bash")), await house.begin(Hang(), context=ContextId("other"))
+
+    async with reborn(house) as again:
+        left = await again.recover.replicas.inherit()
+        again.recover._left += left
+        del again.journal.logs[removed.id]
+
+        assert await again.recover() == 1
+        assert again.turns.job(again.journal.logs[kept.id]) is not None
