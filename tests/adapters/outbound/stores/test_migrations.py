@@ -12,19 +12,32 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from opencode_a2a_server.adapters.outbound.stores.codec import Bodies
 from opencode_a2a_server.adapters.outbound.stores.errors import SchemaUnknown
+from opencode_a2a_server.adapters.outbound.stores.opening import open_stores
 from opencode_a2a_server.adapters.outbound.stores.postgres import PostgresStorage, check_postgres
 from opencode_a2a_server.adapters.outbound.stores.schema import _REVISIONS, HEAD, _config
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
-from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
+from opencode_a2a_server.adapters.outbound.stores.tables import METADATA, SEQ_BITS
+from opencode_a2a_server.adapters.outbound.stores.writer import Pace
 from opencode_a2a_server.app.ports.tasks import BEGIN, Page, Wanted
-from opencode_a2a_server.domain.ids import Principal, SessionId, TaskId
+from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, Seq, SessionId, TaskId
+from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.push import Words
-from opencode_a2a_server.domain.session import Ownership
+from opencode_a2a_server.domain.session import Directory, Ownership, Session
 from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.updates import (
+    ArtifactTold,
+    BlockKind,
+    StatusChanged,
+    TaskSubmitted,
+    TextAppended,
+    TurnStarted,
+    Update,
+)
 from tests.fakes import postgres
 from tests.fakes.clock import TurnedClock
 
@@ -181,3 +194,55 @@ async def test_sessions_that_were_bound_belong_to_who_is_bound_to_them(tmp_path:
     await storage.close()
 
     assert owners == [Ownership(SessionId("ses_1"), ALICE)]
+
+
+TEXT = ArtifactId("prt_1")
+LEFT: list[Update] = [
+    TaskSubmitted(ContextId("c"), ALICE, Message(MessageId("m-1"), Role.USER, (TextPart("Go."),))),
+    TurnStarted(Session(SessionId("ses_1"), Directory("/work")), MessageId("msg_1")),
+    ArtifactTold(TEXT, BlockKind.TEXT, ()),
+    TextAppended(TEXT, "Once "),
+]
+
+
+def leave_a_task(connection: Connection, revision: str) -> None:
+    """Have a task in mid-turn in a database of an earlier schema."""
+    command.upgrade(_config(connection), revision)
+    columns = "(key, id, principal, context_id, state, created_at, status_at, seq)"
+    connection.execute(text(f"INSERT INTO tasks {columns} VALUES (1, 't-1', 'alice', 'c', 'working', 0, 0, 2)"))  # noqa: S608
+    bodies = Bodies()
+    for seq, update in enumerate(LEFT, 1):
+        row = {"place": (1 << SEQ_BITS) + seq, "body": bodies.dump(update)}
+        connection.execute(text("INSERT INTO updates (place, at, body) VALUES (:place, 0, :body)"), row)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("revision", _REVISIONS[:-1])
+async def test_a_turn_that_was_under_way_in_any_earlier_schema_goes_on_in_this_one(
+    tmp_path: Path, kind: str, revision: str
+) -> None:
+    if kind == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path}/tasks.db"
+        engine = create_engine(f"sqlite:///{tmp_path}/tasks.db")
+        with engine.begin() as connection:
+            leave_a_task(connection, revision)
+        engine.dispose()
+    else:
+        postgres.server().psql(f"CREATE DATABASE from_{revision};")
+        address = postgres.url(f"from_{revision}")
+        url = address.render_as_string(hide_password=False)
+        shared = create_async_engine(address)
+        async with shared.begin() as session:
+            await session.run_sync(leave_a_task, revision)
+        await shared.dispose()
+
+    async with open_stores(url, TurnedClock(), pace=Pace(linger=0)) as stores:
+        assert await stores.replicas.inherit() == ["t-1"]
+        log = await stores.journal.open(TaskId("t-1"))
+        log.append([TextAppended(TEXT, "upon", last=True), StatusChanged(TaskState.COMPLETED)])
+        await log.durable()
+        entries = await log.read(Seq(0)).next()
+        page = await stores.journal.page(ALICE, Wanted(state=TaskState.COMPLETED), 2, BEGIN)
+
+    assert [entry.update for entry in entries][:4] == LEFT
+    assert (log.task.artifacts[TEXT].text, page.task_ids, page.total) == ("Once upon", [TaskId("t-1")], 1)
