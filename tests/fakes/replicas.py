@@ -41,3 +41,6 @@ class FakeReplicas:
         """Have this replica taken for dead."""
         for forget in self.forgetting:
             forget()
+
+    async def be_sure(self) -> None:
+        """See `Replicas.be_sure`."""

@@ -121,12 +121,13 @@ async def _begin_jobs(stack: AsyncExitStack, container: Container, stores: Store
     if settings.on_postgres:
         for measure, limit in ((REQUESTS, container.limit_requests()), (ATTEMPTS, container.limit_attempts())):
             await stack.enter_async_context(ShareCounts(measure, limit, container.ledger()))
+    take_over = container.take_over()  # now: what is recovered may be lost before all is
     if unfinished := await container.recover()():
         _log.info("%d unfinished tasks are taken up", unfinished)
     if container.offers().sessions is not None:
         await container.work().take_up()
-        container.take_over().others.append(container.work().take_up)
-    await stack.enter_async_context(container.take_over())
+        take_over.others.append(container.work().take_up)
+    await stack.enter_async_context(take_over)
     await stack.enter_async_context(container.run_errands())
 
 

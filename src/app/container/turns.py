@@ -75,5 +75,6 @@ class Turns(Given):
         prompt_again=Given.settings.provided.turn.reprompt,
         meter=Given.meter,
         tracer=Given.tracer,
+        be_sure=Given.replicas.provided.be_sure,
         charge=quotas.provided.charge,
     )

@@ -36,3 +36,16 @@ class Replicas(Protocol):
     def when_lost(self, forget: Callable[[], None]) -> None:
         """Have it called when others have taken this replica for dead: from then on they run what it ran."""
         ...
+
+    async def be_sure(self) -> None:
+        """
+        Return when nobody can have taken this replica for dead a moment ago.
+
+        A process that stood still for long does not know what has become of it meanwhile: what it does outside of the
+        store may have been done by its heir. `when_lost` is told before this raises.
+
+        Raises:
+            JournalUnavailable: It was taken for dead, or the store cannot be asked.
+
+        """
+        ...

@@ -92,6 +92,8 @@ class RunTurns:
     meter: Meter = UNMETERED
     tracer: Tracer = UNTRACED
 
+    be_sure: Callable[[], Awaitable[None]] | None = None
+    """See `Replicas.be_sure`; without it there is nobody else."""
     charge: Charge | None = None
     """What is told of each job's usage: who, and the task's count before and after."""
 
@@ -420,6 +422,8 @@ class RunTurns:
         )  # links may lead elsewhere by now
         message = await self._patiently(job, lambda: with_references(self.journal, task.principal, message))
         sent = Prompt(prompt, session, task.id, task.context_id, message, options)
+        if self.be_sure is not None:  # who takes this task over sends the prompt, too
+            await self._patiently(job, self.be_sure)
         await self._patiently(job, lambda: self._soon(self.agent.prompt(sent)))
 
     @asynccontextmanager

@@ -40,10 +40,12 @@ class TakeOver:
     """What else is taken up then."""
     _beside: Beside = field(factory=Beside, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.replicas.when_lost(self._let_go)
+
     async def __aenter__(self) -> Self:
         if self.deliver is not None:
             await self.deliver.take_up()  # of what was recovered
-        self.replicas.when_lost(self._let_go)
         self._beside.begin(self._run(), "take over")
         return self
 

@@ -96,6 +96,51 @@ async def test_who_is_taken_for_dead_lets_go_of_its_turns_without_stopping_them(
     assert "abort" not in house.agent.calls
 
 
+async def test_what_is_recovered_is_let_go_of_also_before_others_are_looked_after(
+    house: House, replicas: Breaking
+) -> None:
+    taking_over(house, replicas)
+    await house.begin(Say("hello"), Hang())
+
+    replicas.lose()
+    await house.clock.turn()
+
+    assert house.turns.active == 0
+
+
+async def test_a_prompt_is_sent_only_by_who_is_sure_to_be_alive(house: House) -> None:
+    doubts = [JournalUnavailable("the database does not say"), None]
+
+    async def be_sure() -> None:
+        assert "prompt" not in house.agent.calls
+        if (doubt := doubts.pop(0)) is not None:
+            raise doubt
+
+    house.turns.be_sure = be_sure
+    task = await house.begin(Say("hello"))
+    assert "prompt" not in house.agent.calls
+
+    await house.clock.turn(1)
+
+    assert (task.state, doubts) == (TaskState.COMPLETED, [])
+
+
+async def test_who_finds_that_he_was_taken_for_dead_sends_no_prompt_and_stops_nothing(
+    house: House, replicas: Breaking
+) -> None:
+    async def be_sure() -> None:
+        replicas.lose()
+        raise JournalUnavailable("this process was taken for dead")
+
+    house.turns.be_sure = be_sure
+    taking_over(house, replicas)
+    task = await house.begin(Say("hello"))
+    await house.clock.turn(300)
+
+    assert (house.turns.active, task.state) == (0, TaskState.WORKING)
+    assert not {"prompt", "abort"} & set(house.agent.calls)
+
+
 @pytest.mark.usefixtures("running")
 async def test_an_errand_is_done_and_its_outcome_said(house: House, errands: FakeErrands) -> None:
     task = await house.begin(Say("hello"), Hang())

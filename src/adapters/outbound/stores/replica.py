@@ -175,6 +175,24 @@ class Replica:
         async with self._talking:
             await self._beat()
 
+    async def be_sure(self) -> None:
+        """
+        Return when the row is known to be there: seen lately, so that nobody may delete it yet, or seen now.
+
+        Raises:
+            JournalUnavailable: It is not, or the database cannot be asked.
+
+        """
+        token = self.held()
+        if self._clock.monotonic() - self._looked_at < GONE_SECONDS:
+            return
+        try:
+            await self._clock.within(_ANSWER_SECONDS, self.beat())
+        except TimeoutError:
+            raise JournalUnavailable("the database does not say whether this process was taken for dead") from None
+        if token != self.id:
+            raise JournalUnavailable("this process was taken for dead and begins anew; try again in a moment")
+
     async def bury(self) -> None:
         """Delete the rows of those whose connections are closed."""
         async with self._talking:

@@ -45,6 +45,9 @@ class OneReplica:
     def when_lost(self, forget: Callable[[], None]) -> None:
         """Nobody takes it for dead."""
 
+    async def be_sure(self) -> None:
+        """It is."""
+
 
 class Inheritance(Protocol):
     """A storage in which tasks can be taken over."""
@@ -93,6 +96,10 @@ class SharedReplicas:
     def when_lost(self, forget: Callable[[], None]) -> None:
         """See `Replicas.when_lost`."""
         self._replica.when_lost(forget)
+
+    async def be_sure(self) -> None:
+        """See `Replicas.be_sure`."""
+        await self._replica.be_sure()
 
     def _let_go(self) -> None:
         self._taken.clear()

@@ -355,6 +355,37 @@ async def test_what_the_dead_still_want_to_write_is_not_written(one: Sharer, oth
         log.append(words(" a"))
 
 
+async def test_one_that_stood_still_asks_what_became_of_it_before_it_does_anything_outside(
+    turned: tuple[Sharer, Sharer, TurnedClock],
+) -> None:
+    one, other, clock = turned
+    lost: list[str] = []
+    one.stores.replicas.when_lost(lambda: lost.append("lost"))
+    await one.replica.beat()
+    await one.stores.replicas.be_sure()
+    await _beats(other, clock, 6)
+
+    with pytest.raises(JournalUnavailable, match="taken for dead"):
+        await one.stores.replicas.be_sure()
+
+    assert lost == ["lost"]
+    with pytest.raises(JournalUnavailable):
+        await one.stores.replicas.be_sure()
+    await one.replica.beat()
+    await one.stores.replicas.be_sure()
+
+
+async def test_one_that_stood_still_and_was_not_taken_for_dead_goes_on(
+    turned: tuple[Sharer, Sharer, TurnedClock],
+) -> None:
+    one, _, clock = turned
+    await clock.turn(60)
+
+    await one.stores.replicas.be_sure()
+
+    assert (await one.journal.open(TASK)).mine
+
+
 async def test_readers_of_what_is_lost_are_told_so_and_read_on_by_their_place(one: Sharer, other: Sharer) -> None:
     log = await begin(one)
     reader = log.read(log.task.seq)
