@@ -178,6 +178,11 @@ class Task:
         return self.history[self.prompted]
 
     @property
+    def only_waits(self) -> bool:
+        """Whether nothing is to be done before somebody answers."""
+        return bool(self.pending) and not (self.given or self.canceling or self.state.terminal)
+
+    @property
     def text_only(self) -> bool:
         """Whether the client takes text, and no structured data."""
         return bool(self.accepts) and _STRUCTURED.isdisjoint(self.accepts)

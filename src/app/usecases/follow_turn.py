@@ -138,7 +138,7 @@ class FollowTurn:
             self.spoke,
             self._inbox.expiries,
             self.turn.family if len(self.turn.family) > 1 else _NOBODY,
-            0 if self.rested is None or self._news else self.rested.looks + 1,
+            looks=0 if self.rested is None or self._news else self.rested.looks + 1,
         )
 
     @property

@@ -96,6 +96,8 @@ class Rest:
     """When interrupts are due, by the monotonic clock: nobody sets it."""
     family: frozenset[SessionId] = frozenset()
     """Sessions of its sub-agents."""
+    missed: bool = False
+    """Whether it was left by another life of the service, so that something may have been missed."""
     looks: int = 0
     """How often in a row it was looked after, and nothing was new."""
 

@@ -36,9 +36,8 @@ class Parked:
     """A turn that waits for somebody."""
 
     task: TaskId
-    stay: Stay | None
-    """None if another life of the service left it so."""
-    rest: Rest | None
+    stay: Stay
+    rest: Rest
     waiting: int
     """How many interrupts wait for an answer."""
     place: int
@@ -90,29 +89,26 @@ class Park:
         """Forget all: another replica goes on with it."""
         self._beside.begin(self._leave(self._clear()), "leave parked turns")
 
-    def left(self, task: TaskId, waiting: int) -> None:
-        """Park a turn that another life of the service left, to be looked after soon: not all of them at once."""
-        parked = self._parked[task] = Parked(task, None, None, waiting, 0, self._called)
-        parked.call()
-
     def put(self, task: TaskId, stay: Stay, rest: Rest, waiting: int) -> None:
-        """Park a turn, whose job ends with this."""
+        """Park a turn, whose job ends with this; one of which something may be unknown is looked after in its turn."""
         look = min(self.pace.waiting * float(2 ** min(rest.looks, 20)), self.pace.waiting_most)
         due = min([self.clock.monotonic() + look, *(due for _, due in rest.expiries)])
         parked = self._parked[task] = Parked(task, stay, rest, waiting, 0, self._called)
         self._look_at(due, parked)
         if stay.hearing is not None:
             stay.hearing.attend(parked.call)
+        if rest.missed:
+            parked.call()
 
     def take(self, task: TaskId) -> Parked | None:
         """Give what is parked of a task, which is parked no longer."""
         parked = self._parked.pop(task, None)
-        if parked is not None and parked.stay is not None and parked.stay.hearing is not None:
+        if parked is not None and parked.stay.hearing is not None:
             parked.stay.hearing.attend(None)
         return parked
 
     def _clear(self) -> list[Stay]:
-        stays = [parked.stay for parked in self._parked.values() if parked.stay is not None]
+        stays = [parked.stay for parked in self._parked.values()]
         self._parked.clear()
         self._due.clear()
         return stays
@@ -169,7 +165,7 @@ class Park:
         try:
             log = await self.journal.open(task)
         except TaskNotFound:
-            if (parked := self.take(task)) is not None and parked.stay is not None:
+            if (parked := self.take(task)) is not None:
                 await self._leave([parked.stay])
             return
         except Unavailable as error:

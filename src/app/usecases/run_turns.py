@@ -191,18 +191,11 @@ class RunTurns:
         task = log.task
         if task.session is None or task.prompt is None:
             self._spawn(Job(log), lambda job: self._run(job, task.history[0]))
-        elif task.pending and not (task.given or task.canceling):
-            self._park.left(task.id, len(task.pending))
         elif task.state is TaskState.WORKING or task.pending:
-            self._take_up_soon(log)
-        elif task.canceling:  # it had halted: there is nothing to stop
-            log.append([StatusChanged(TaskState.CANCELED)])
-
-    def _take_up_soon(self, log: TaskLog) -> None:
-        task = log.task
-        if task.session is not None and task.prompt is not None:
             session, prompt = task.session, task.prompt
             self._spawn(Job(log), lambda job: self._take_up(job, session, prompt))
+        elif task.canceling:  # it had halted: there is nothing to stop
+            log.append([StatusChanged(TaskState.CANCELED)])
 
     def cancel(self, log: TaskLog) -> bool:
         """Tell the job of a task that its turn is to be canceled; False if there is none."""
@@ -220,9 +213,6 @@ class RunTurns:
         parked = None if self._left else self._park.take(task_id)
         if parked is None:
             return None
-        if parked.stay is None or parked.rest is None:
-            self._take_up_soon(log)
-            return self._jobs.get(task_id)
         job = Job(log)
         follow = self._begin(job, parked.stay, parked.rest.prompt, parked.rest)
         self._spawn(job, lambda job: self._go_back(job, follow))
@@ -345,6 +335,11 @@ class RunTurns:
     async def _take_up(self, job: Job, session: Session, prompt: MessageId) -> None:
         """Take up a turn that another life of the service began, and perhaps did not come to send."""
         async with self._staying(job, Stay(session)) as stay:
+            if job.log.task.only_waits:
+                now, seconds = self.clock.monotonic(), self.limits.seconds
+                job.stay, job.rest = stay, Rest(prompt, now, seconds, spoke=True, expiries=(), missed=True)
+                stay.kept = True
+                return
             await self._taking_up.acquire()
             job.caught_up.add_done_callback(lambda _: self._taking_up.release())
             follow = self._begin(job, stay, prompt)
@@ -398,6 +393,8 @@ class RunTurns:
         turn = Turn.of(job.log.task, stay.session.id, prompt, self.limits, self.terms)
         if rest is not None:
             turn.wait_no_more(rest.family)
+        if rest is not None and rest.missed:
+            turn.receive(Gap())
         job.stay, job.turn = stay, turn
         return FollowTurn(
             self.agent,
@@ -437,7 +434,7 @@ class RunTurns:
                 )
             try:
                 yield stay
-                if stay.use is not None:
+                if stay.use is not None and not stay.kept:
                     stay.use.failed = job.turn is None or job.log.task.state in _FAILED
             except Exception:
                 with suppress(Exception):

@@ -349,6 +349,19 @@ async def test_one_that_waits_is_aborted_by_who_cancels_it_before_it_is_taken_up
         assert house.agent.calls.count("abort") == 1
 
 
+async def test_of_one_that_waits_nobody_else_gets_the_session_before_it_is_taken_up(house: House) -> None:
+    for number in range(30):
+        await house.begin(AskPermission("bash"), context=ContextId(f"context {number}"))
+    house.agent.hangs = {"recall": 1000}
+
+    async with reborn(house) as again:
+        await again.recover()
+        other = await again.begin(Say("other"), context=ContextId("context 29"))
+        await again.clock.turn(10)
+
+        assert (other.state, house.agent.calls.count("prompt")) == (TaskState.SUBMITTED, 30)
+
+
 async def test_tasks_that_are_removed_meanwhile_are_left_out(house: House) -> None:
     kept, removed = await house.begin(AskPermission("bash")), await house.begin(Hang(), context=ContextId("other"))
 
