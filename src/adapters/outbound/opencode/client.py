@@ -25,6 +25,7 @@ from opencode_a2a_server.domain.session import Directory, FoundSession, Session
 
 from . import codec
 from .errors import check_answer, reaching
+from .joined import Joined
 from .watch import Watch
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -70,6 +71,7 @@ class Client:
     """Who hears of calls, besides the event feed."""
     on_directory: Callable[[str], None] | None = None
     """Hears of each directory that a call names."""
+    _joined: Joined = field(factory=Joined, init=False)
 
     @classmethod
     def to(cls, address: Address, transport: httpx.AsyncBaseTransport | None = None) -> Self:
@@ -140,6 +142,9 @@ class Client:
 
     async def busy(self, session: Session) -> frozenset[SessionId]:
         """Name the sessions at work in the session's directory."""
+        return await self._joined.ask(("busy", session.directory), lambda: self._busy(session))
+
+    async def _busy(self, session: Session) -> frozenset[SessionId]:
         return codec.decode_statuses(await self.call("GET", "/session/status", query=_within(session)))
 
     async def is_in_use(self, directory: Directory) -> bool:
@@ -190,8 +195,11 @@ class Client:
 
     # Interrupts
 
-    async def asked(self, session: Session) -> list[Interrupt]:
+    async def asked(self, session: Session) -> Sequence[Interrupt]:
         """List the permissions and questions of the session's directory that wait for an answer."""
+        return await self._joined.ask(("asked", session.directory), lambda: self._asked(session))
+
+    async def _asked(self, session: Session) -> Sequence[Interrupt]:
         permissions = await self.call("GET", "/permission", query=_within(session))
         questions = await self.call("GET", "/question", query=_within(session))
         return [*codec.decode_permissions(permissions), *codec.decode_questions(questions)]
