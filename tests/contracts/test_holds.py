@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+from attrs import frozen
 
-from opencode_a2a_server.adapters.outbound.stores.holds import OwnHolds
+from opencode_a2a_server.adapters.outbound.stores.holds import OwnHolds, SharedHolds
+from opencode_a2a_server.adapters.outbound.stores.reads import Asked
 from opencode_a2a_server.app.ports.holds import Holds
+from opencode_a2a_server.domain.errors import JournalUnavailable
 from tests.fakes.holds import FakeHolds
 from tests.fakes.sharing import Sharing
 
@@ -136,6 +139,41 @@ async def test_who_waits_is_not_passed_over_when_his_replica_begins_anew() -> No
 
         async with one.stores.holds.at_once("session") as taken:
             assert not taken
+
+
+@frozen
+class _Deaf:
+    """A database whose answers to the next commits do not arrive."""
+
+    beneath: Asked
+    commits: list[None]
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[Any]:
+        async with self.beneath.asking() as connection:
+            yield connection
+        if self.commits:
+            self.commits.pop()
+            raise JournalUnavailable("the connection was closed in the midst of the operation")
+
+
+@pytest.mark.parametrize("how", ["alone", "at_once"])
+async def test_what_was_drawn_without_our_hearing_of_it_keeps_nobody_out(how: str) -> None:
+    async with Sharing.opened() as sharing:
+        one, other = await sharing.join(), await sharing.join()
+        holds = one.stores.holds
+        assert isinstance(holds, SharedHolds)
+        async with holds.alone("session"):
+            pass
+        holds._storage = _Deaf(holds._storage, [None, None])
+        with pytest.raises(JournalUnavailable):
+            await getattr(holds, how)("session").__aenter__()
+
+        async with asyncio.timeout(5):
+            async with other.stores.holds.alone("session"):
+                pass
+            async with holds.alone("session"), other.stores.holds.at_once("session") as taken:
+                assert not taken
 
 
 async def test_a_name_may_hold_anything_and_be_of_any_length() -> None:

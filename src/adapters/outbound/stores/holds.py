@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
@@ -19,11 +20,14 @@ from .writer import Writer
 
 _LOOK_SECONDS: Final = 0.5
 """From one look to the next whether it was our turn without anybody telling."""
+_GIVEN_BACK: Final = 10_000
+"""Tickets of which it is known that the writer has to give them back, if it has not yet."""
 
 _IN_ORDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 """Tickets of a name become visible in their order."""
 _DRAW: Final = "INSERT INTO holds (name, replica) VALUES ($1, $2) RETURNING ticket"
 _FIRST: Final = "SELECT min(ticket) FROM holds WHERE name = $1"
+_FORGET: Final = "DELETE FROM holds WHERE name = $1 AND replica = $2 AND ticket <> ALL($3::bigint[])"
 _STANDS: Final = "SELECT min(ticket), bool_or(ticket = $2) FROM holds WHERE name = $1"
 
 
@@ -88,6 +92,8 @@ class SharedHolds:
 
     Within a process the lock comes first, so that one ticket of each name at most is drawn by each. The tickets of a
     replica go with it. One is given back by the writer, behind all that was put before.
+
+    Who draws one may not hear that the database has it as drawn. Nobody would ever give that one back, so it is looked for.
     """
 
     _storage: Asked
@@ -95,6 +101,9 @@ class SharedHolds:
     _replica: Replica
     _own: OwnHolds = field(factory=OwnHolds, init=False)
     _waiting: WeakValueDictionary[str, asyncio.Event] = field(factory=WeakValueDictionary, init=False)
+    _drawn: set[int] = field(factory=set, init=False)
+    _given_back: deque[int] = field(factory=lambda: deque(maxlen=_GIVEN_BACK), init=False)
+    _looking: set[asyncio.Task[None]] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._replica.listen(RELEASED, self._told)
@@ -133,25 +142,47 @@ class SharedHolds:
             finally:
                 self.give_back(ticket)
 
+    def _release(self, ticket: int) -> None:
+        self._drawn.discard(ticket)
+        self._given_back.append(ticket)
+        self._writer.release(ticket)
+
     async def _draw(self, name: str) -> tuple[int, bool]:
         """Draw a ticket, also if who draws it goes away; gives whether it is the first."""
-        drawing = asyncio.ensure_future(self._drawn(name))
+        drawing = asyncio.ensure_future(self._draw_one(name))
         try:
             return await asyncio.shield(drawing)
         except asyncio.CancelledError:
-            drawing.add_done_callback(self._give_up)
+            drawing.add_done_callback(self._give_back)
             raise
 
-    async def _drawn(self, name: str) -> tuple[int, bool]:
+    async def _draw_one(self, name: str) -> tuple[int, bool]:
         token = self._replica.held()
-        async with self._storage.asking() as connection:
-            await connection.execute(_IN_ORDER, name)
-            ticket = await connection.fetchval(_DRAW, name, token)
-            return ticket, await connection.fetchval(_FIRST, name) == ticket
+        try:
+            async with self._storage.asking() as connection:
+                await connection.execute(_IN_ORDER, name)
+                ticket = await connection.fetchval(_DRAW, name, token)
+                first = await connection.fetchval(_FIRST, name) == ticket
+        except JournalUnavailable:
+            looking = asyncio.ensure_future(self._look_for_more(name, token))
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+            raise
+        self._drawn.add(ticket)
+        return ticket, first
 
-    def _give_up(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
+    async def _look_for_more(self, name: str, token: int) -> None:
+        """Delete a ticket of ours that nobody knows of, as soon as the database can be asked."""
+        while token == self._replica.id:  # those of a life that is over go with it
+            with suppress(JournalUnavailable):
+                async with self._own.alone(name), self._storage.asking() as connection:
+                    await connection.execute(_FORGET, name, token, [*self._drawn, *self._given_back])
+                return
+            await self._writer.clock.sleep(_LOOK_SECONDS)
+
+    def _give_back(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
         if not drawing.cancelled() and drawing.exception() is None:
-            self.give_back(drawing.result()[0])
+            self._release(drawing.result()[0])
 
     async def _wait(self, name: str, ticket: int) -> tuple[int, bool]:
         """Wait until something may have changed; gives the ticket, another one if this one went with its replica."""
