@@ -437,8 +437,9 @@ class RunTurns:
                 if stay.use is not None and not stay.kept:
                     stay.use.failed = job.turn is None or job.log.task.state in _FAILED
             except Exception:
-                with suppress(Exception):
-                    await soon(self.clock, self.pace.abort, self.agent.abort(stay.session))
+                if job.log.mine:  # else somebody else goes on with it
+                    with suppress(Exception):
+                        await soon(self.clock, self.pace.abort, self.agent.abort(stay.session))
                 raise
 
     async def _patiently(

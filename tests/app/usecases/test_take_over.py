@@ -141,6 +141,19 @@ async def test_who_finds_that_he_was_taken_for_dead_sends_no_prompt_and_stops_no
     assert not {"prompt", "abort"} & set(house.agent.calls)
 
 
+async def test_a_job_that_breaks_over_a_task_that_is_anothers_by_now_does_not_stop_its_session(house: House) -> None:
+    task = await house.begin(Say("hello"), Hang())
+    house.log(task).mine = False
+    job = house.turns.job(house.log(task))
+    assert job is not None
+
+    house.agent.raises["recall"] = RuntimeError("broken")
+    await house.clock.turn(30)
+
+    assert "recall" in house.agent.calls
+    assert "abort" not in house.agent.calls
+
+
 @pytest.mark.usefixtures("running")
 async def test_an_errand_is_done_and_its_outcome_said(house: House, errands: FakeErrands) -> None:
     task = await house.begin(Say("hello"), Hang())

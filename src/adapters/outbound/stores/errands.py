@@ -20,7 +20,6 @@ from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable
 from opencode_a2a_server.domain.ids import Seq
 
 from .codec import dump_errand, load_errand
-from .errors import Fenced
 from .reads import Asked
 from .replica import ASKED, CHANGED, SETTLED, TELL, Replica
 from .writer import Writer
@@ -126,12 +125,9 @@ class SharedErrands:
     async def take(self) -> Sequence[Due]:
         """See `Errands.take`."""
         token = self._replica.held()
-        try:
-            async with self._storage.fenced() as connection:
-                await connection.execute(_FORGET)
-                rows = sorted(await connection.fetch(_TAKE, token, list(self._handed_out)))
-        except Fenced as fenced:
-            raise JournalUnavailable(str(fenced)) from fenced
+        async with self._storage.fenced() as connection:
+            await connection.execute(_FORGET)
+            rows = sorted(await connection.fetch(_TAKE, token, list(self._handed_out)))
         return list(self._hand_out(rows))
 
     def _hand_out(self, rows: Sequence[Any]) -> Iterator[Due]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from opencode_a2a_server.domain.errors import JournalUnavailable
+
 
 class StoreUnusable(Exception):
     """The store cannot be opened as it is; the message says what to do about it."""
@@ -11,5 +13,5 @@ class SchemaUnknown(StoreUnusable):
     """The database was made by a newer release, or by another program."""
 
 
-class Fenced(Exception):
+class Fenced(JournalUnavailable):
     """Others have taken this process for dead: what it wanted to write is theirs to say."""

@@ -288,12 +288,12 @@ class Writer:
             self._began = self.clock.monotonic()
             try:
                 await self.storage.write(group.batch)
-            except JournalUnavailable as error:
-                self.trouble = str(error)
             except Fenced as fenced:
                 _log.warning("%d updates are dropped: %s", len(group.batch.rows), fenced)
                 self._abandoned = max(self._abandoned, group.number)
                 break
+            except JournalUnavailable as error:
+                self.trouble = str(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the writer must outlive it
                 self.trouble = f"{type(error).__name__}: {error}"
                 _log.exception("the storage broke")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from opencode_a2a_server.adapters.outbound.stores.opening import Stores
 from opencode_a2a_server.app.ports.journal import Reader, TaskLog
+from opencode_a2a_server.app.ports.ledger import Entry as Amount
+from opencode_a2a_server.app.ports.retention import Keeping
 from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable
 from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, Seq, SessionId, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
@@ -353,6 +356,27 @@ async def test_what_the_dead_still_want_to_write_is_not_written(one: Sharer, oth
     assert (await stored(sharing), lost) == (3, ["lost"])
     with pytest.raises(JournalUnavailable, match="another replica runs task"):
         log.append(words(" a"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda stores: stores.owners.claim(Ownership(SESSION, ALICE, 2e9)),
+        lambda stores: stores.ledger.add([Amount(ALICE, "tokens", 0, 1.0)]),
+        lambda stores: stores.errands.take(),
+        lambda stores: stores.replicas.inherit(),
+        lambda stores: stores.retention.sweep(Keeping(tasks=1), 0.0),
+    ],
+    ids=["owners", "ledger", "errands", "replicas", "retention"],
+)
+async def test_whoever_asks_the_store_of_one_that_was_taken_for_dead_is_told_to_try_again(
+    one: Sharer, other: Sharer, ask: Callable[[Stores], Awaitable[object]]
+) -> None:
+    await one.silence()
+    await other.bury()
+
+    with pytest.raises(JournalUnavailable, match="taken for dead"):
+        await ask(one.stores)
 
 
 async def test_one_that_stood_still_asks_what_became_of_it_before_it_does_anything_outside(
