@@ -18,7 +18,7 @@ from opencode_a2a_server.app.usecases.stay import Stay
 from opencode_a2a_server.app.usecases.tend_inbox import TendInbox
 from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_told
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
-from opencode_a2a_server.domain.events import Event, Failure, Gap
+from opencode_a2a_server.domain.events import Event, Failure, Gap, Recollection
 from opencode_a2a_server.domain.ids import SessionId
 from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.session import Session
@@ -203,16 +203,24 @@ class FollowTurn:
                 self._deadline += self._now() - began
 
     def _patience(self) -> float:
+        if self._aborts:
+            return min(self._usual_patience(), self._until_abort)
+        return self._usual_patience()
+
+    def _usual_patience(self) -> float:
         if self._faults:
-            most = self.pace.abort if self._aborts else self.pace.retry_most
-            return min(self.pace.retry * float(2 ** (self._faults - 1)), most)
+            return min(self.pace.retry * float(2 ** (self._faults - 1)), self.pace.retry_most)
         if self.turn.doubtful:
             return self.pace.settle
         if self._aborts:
-            return self.pace.abort
+            return self.pace.abort / 2  # then there is time to look whether it had its effect
         if self._may_park():
             return self.pace.park
         return self.pace.waiting if self.turn.pending else self._quiet
+
+    @property
+    def _until_abort(self) -> float:
+        return max(self._aborted_at + self.pace.abort - self._now(), 0.0)
 
     async def _take(self, events: Sequence[Event]) -> None:
         """Take what was heard. Who hears only gaps hears nothing for now, and looks more often."""
@@ -308,8 +316,8 @@ class FollowTurn:
     async def _ask(self) -> None:
         """Ask the runtime what it shows; one that neither answers nor says anything for too long ends the turn."""
         try:
-            patience = self.pace.call * float(2 ** min(self._faults, 3))
-            seen = await soon(self.clock, patience, self.agent.recall(self.session, self.turn.prompt))
+            recalling = self.agent.recall(self.session, self.turn.prompt)
+            seen = await soon(self.clock, self._call_patience(), recalling)
         except (AgentUnreachable, AgentFault):
             if self._now() - self._contact > self.pace.unreachable:
                 raise
@@ -320,14 +328,41 @@ class FollowTurn:
         await self._tell((seen,))
         self._inbox.see(seen)
 
+    def _call_patience(self) -> float:
+        """Grow with each call in vain; the next abort does not wait for one."""
+        if self._aborts:
+            return max(self._until_abort, self.pace.retry)
+        return self.pace.call * float(2 ** min(self._faults, 3))
+
+    async def _look_last(self) -> None:
+        """Tell all that the runtime has said by now, if it soon lets us know: of a turn ended by force no more is told."""
+        try:
+            seen = await self.clock.within(self.pace.abort, self._shown())
+        except TimeoutError:
+            _log.warning(
+                "what was said last in task %s is not known: the runtime does not show it", self.job.log.task.id
+            )
+        else:
+            await self._tell((seen,))
+        self.hearing.wake()
+        await self._take(await self.hearing.next())
+
+    async def _shown(self) -> Recollection:
+        """Ask until there is an answer: to one call there may never be any."""
+        while True:
+            with suppress(AgentUnreachable, AgentFault):
+                recalling = self.agent.recall(self.session, self.turn.prompt)
+                return await soon(self.clock, self.pace.abort / 2, recalling)
+            await self.clock.sleep(self.pace.retry)
+
     def _abort_is_due(self) -> bool:
-        return self._aborts == 0 or self._now() - self._aborted_at >= self.pace.abort
+        return self._aborts == 0 or self._until_abort == 0
 
     async def _abort(self) -> None:
         """Send the abort; after some tries the task is canceled whatever the runtime does."""
         self.turn.cancel()
         if self._aborts >= self.pace.abort_tries:
-            await self._keep(self.turn.close(TaskState.CANCELED, "The runtime did not confirm the abort."))
+            await self._end_by_force(TaskState.CANCELED, "The runtime did not confirm the abort.")
             return
         if self._aborts == 0:
             with suppress(JournalUnavailable, TimeoutError):  # the intent first, so that a crash does not lose it
@@ -341,11 +376,23 @@ class FollowTurn:
 
     async def _stop(self, reason: str) -> None:
         """Stop a turn that went too far."""
-        await self._keep(self.turn.close(TaskState.FAILED, reason, Failure("LimitExceeded", reason)))
+        if not await self._end_by_force(TaskState.FAILED, reason, Failure("LimitExceeded", reason)):
+            return
         try:
             await soon(self.clock, self.pace.abort, self.agent.abort(self.session))
         except Refusal as refusal:
             _log.warning("session %s could not be aborted: %s", self.session.id, refusal)
+        else:
+            self.job.restless = False
+
+    async def _end_by_force(self, state: TaskState, reason: str, failure: Failure | None = None) -> bool:
+        """End a turn while the runtime works on, as far as is known; False if the last look showed its end."""
+        await self._look_last()
+        if self.turn.outcome is not None:
+            return False
+        self.job.restless = True
+        await self._keep(self.turn.close(state, reason, failure))
+        return True
 
 
 __all__ = ["FollowTurn"]

@@ -113,6 +113,8 @@ class Job:
     rest: Rest | None = None
     """What its turn goes on with, if it is parked at the end."""
     canceled: asyncio.Event = field(factory=asyncio.Event)
+    restless: bool = False
+    """Whether the runtime may still work in the session although the turn was ended."""
     deliveries: dict[RequestId, Delivery] = field(factory=dict)
     caught_up: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
     """Done when a turn that was taken up is as far as the runtime is, or its job is over."""

@@ -27,6 +27,7 @@ from opencode_a2a_server.app.ports.journal import Journal, TaskLog
 from opencode_a2a_server.app.ports.meter import UNMETERED, Meter
 from opencode_a2a_server.app.ports.tracer import UNTRACED, Fact, Span, Tracer, Work
 from opencode_a2a_server.app.usecases.bind_session import BindSession, Bound, Patiently
+from opencode_a2a_server.app.usecases.calm_sessions import CalmSessions
 from opencode_a2a_server.app.usecases.follow_turn import FollowTurn
 from opencode_a2a_server.app.usecases.job import Job, Pace, Rest, keep, soon
 from opencode_a2a_server.app.usecases.park import Park
@@ -106,10 +107,15 @@ class RunTurns:
     _left: bool = field(default=False, init=False)
     _taking_up: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_TAKEN_UP_AT_ONCE), init=False)
     _park: Park = field(init=False)
+    _calm: CalmSessions = field(init=False)
 
     @_park.default
     def _empty(self) -> Park:
         return Park(self.journal, self.clock, self.pace, self.job)
+
+    @_calm.default
+    def _calming(self) -> CalmSessions:
+        return CalmSessions(self.agent, self.clock, self.pace)
 
     async def __aenter__(self) -> Self:
         self._park.begin()
@@ -121,6 +127,7 @@ class RunTurns:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._park.end()
+        await self._calm.end()
 
     def let_go(self) -> None:
         """Run nothing more of what runs: another replica goes on with it."""
@@ -128,6 +135,7 @@ class RunTurns:
         for running in self._running:
             running.cancel()
         self._park.let_go()
+        self._calm.let_go()
 
     @property
     def active(self) -> int:
@@ -438,9 +446,21 @@ class RunTurns:
                     stay.use.failed = job.turn is None or job.log.task.state in _FAILED
             except Exception:
                 if job.log.mine:  # else somebody else goes on with it
-                    with suppress(Exception):
-                        await soon(self.clock, self.pace.abort, self.agent.abort(stay.session))
+                    job.restless = not await self._aborted(stay.session)
+                    self._pass_on(job, stay)
                 raise
+            self._pass_on(job, stay)
+
+    def _pass_on(self, job: Job, stay: Stay) -> None:
+        """Leave who has to calm the session the hold on it."""
+        if job.restless and job.turn is not None:
+            self._calm(stay.session, job.turn.prompt, stay.part_with_hold())
+
+    async def _aborted(self, session: Session) -> bool:
+        with suppress(Exception):
+            await soon(self.clock, self.pace.abort, self.agent.abort(session))
+            return True
+        return False
 
     async def _patiently(
         self, job: Job, call: Callable[[], Awaitable[_T]], suffered: tuple[type[Refusal], ...] = (Unavailable,)

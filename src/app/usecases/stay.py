@@ -52,6 +52,14 @@ class Stay:
         self.hearing = hearing
         return hearing
 
+    def part_with_hold(self) -> AsyncExitStack:
+        """Give what has the session alone to somebody else, who is to end it: the stay goes on, and ends, without it."""
+        claim, hold, listening = self._entered
+        self._entered = (claim, listening)
+        stack = AsyncExitStack()
+        stack.push_async_exit(hold)
+        return stack
+
     async def _enter(self, make: Callable[[], AbstractAsyncContextManager[Any]], patiently: Patiently) -> Any:
         async def enter() -> tuple[AbstractAsyncContextManager[Any], Any]:
             made = make()

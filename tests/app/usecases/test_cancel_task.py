@@ -6,13 +6,14 @@ import asyncio
 
 import pytest
 
-from opencode_a2a_server.adapters.outbound.scripted import AskInput, AskPermission, Hang, Say
+from opencode_a2a_server.adapters.outbound.scripted import AskInput, AskPermission, Delay, Hang, Say
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, TaskNotCancelable, TaskNotFound
 from opencode_a2a_server.domain.ids import ContextId
 from opencode_a2a_server.domain.interrupt import PermissionAnswer, Verdict
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import CancelRequested
 from tests.app.house import ALICE, BOB, House, status_of, text_of
+from tests.fakes.holds import FakeHolds
 
 pytestmark = pytest.mark.anyio
 
@@ -137,12 +138,135 @@ async def test_an_abort_without_effect_is_sent_again_and_then_done_without(house
     task = await house.begin(Hang())
     house.agent.lost.add("abort")
 
-    await house.after(30, house.cancel(ALICE, task.id))
+    await house.after(15, house.cancel(ALICE, task.id))
 
     state, said = status_of(task)
     assert state is TaskState.CANCELED
     assert "did not confirm" in said
     assert house.agent.calls.count("abort") == 3
+
+
+async def test_what_is_said_till_a_task_is_canceled_without_the_runtime_is_told(house: House) -> None:
+    task = await house.begin(Say("one "), Delay(14.8), Say("two "), Delay(1), Say("three"), Hang())
+    house.agent.lost.add("abort")
+    with house.stage.scripted.lapse():
+        house.agent.hangs["recall"] = 2
+        await house.after(15, house.cancel(ALICE, task.id))
+        await house.clock.turn(60)
+
+    assert text_of(task) == "one two "
+    assert "did not confirm" in status_of(task)[1]
+
+
+async def test_a_runtime_that_shows_nothing_does_not_keep_a_task_alive(house: House) -> None:
+    task = await house.begin(Say("one "), Delay(17), Say("two "), Hang())
+    house.agent.lost.add("abort")
+    house.agent.hangs["recall"] = 1_000
+
+    await house.after(20, house.cancel(ALICE, task.id))
+
+    assert (text_of(task), task.state) == ("one two ", TaskState.CANCELED)
+
+
+async def test_a_turn_that_ends_while_it_is_looked_at_for_the_last_time_is_not_ended_by_force(house: House) -> None:
+    task = await house.begin(Say("so far"), Hang())
+    house.agent.lost.add("abort")
+    house.agent.hangs["recall"] = 3
+    canceling = asyncio.ensure_future(house.cancel(ALICE, task.id))
+    await house.clock.turn(14)
+    assert task.session is not None
+    with house.stage.scripted.lapse():
+        await house.agent.inner.abort(task.session)  # somebody else, at the runtime itself
+        house.agent.hangs["recall"] = 0
+        await house.clock.turn(1)
+
+    assert canceling.done()
+    assert status_of(task) == (TaskState.CANCELED, "")
+
+
+@pytest.mark.parametrize("fault", ["lost", "refused", "never answered"])
+async def test_a_session_that_works_on_is_aborted_until_it_rests_before_it_is_used_again(
+    house: House, fault: str
+) -> None:
+    task = await house.begin(Say("so far"), Hang())
+    break_abort(house, fault)
+    await house.after(15, house.cancel(ALICE, task.id))
+    later = await house.begin(Say("hello"))
+    await house.clock.turn(30)
+    assert (later.state, house.agent.calls.count("prompt")) == (TaskState.SUBMITTED, 1)
+
+    house.agent.reach()
+    await house.clock.turn(20)
+
+    assert later.session == task.session
+    assert (text_of(task), text_of(later), later.state) == ("so far", "hello", TaskState.COMPLETED)
+    assert held(house) == 0
+
+
+def held(house: House) -> int:
+    """Count what somebody has alone, or waits for."""
+    holds = house.turns.holds
+    assert isinstance(holds, FakeHolds)
+    return len(holds.queues)
+
+
+def break_abort(house: House, fault: str) -> None:
+    """Have the runtime abort nothing any more."""
+    match fault:
+        case "lost":
+            house.agent.lost.add("abort")
+        case "refused":
+            house.agent.raises["abort"] = AgentFault("no such endpoint")
+        case _:
+            house.agent.hangs["abort"] = 1_000
+
+
+async def test_a_session_that_never_rests_is_used_again_after_some_time(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+    await house.after(15, house.cancel(ALICE, task.id))
+    later = await house.begin(Say("hello"))
+
+    await house.clock.turn(130)
+
+    assert house.agent.calls.count("prompt") == 2
+    assert later.state is TaskState.WORKING
+
+
+async def test_who_waits_for_a_session_that_works_on_can_be_canceled(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+    await house.after(15, house.cancel(ALICE, task.id))
+    later = await house.begin(Say("never"))
+
+    await house.after(0, house.cancel(ALICE, later.id))
+    house.agent.reach()
+    await house.clock.turn(20)
+
+    assert later.state is TaskState.CANCELED
+    assert house.agent.calls.count("prompt") == 1
+
+
+async def test_a_service_that_ends_holds_no_session_that_works_on(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+    await house.after(15, house.cancel(ALICE, task.id))
+    assert (house.turns.active, held(house)) == (0, 1)
+
+    await house.turns.__aexit__()
+
+    assert held(house) == 0
+
+
+async def test_a_replica_taken_for_dead_holds_no_session_that_works_on(house: House) -> None:
+    task = await house.begin(Hang())
+    house.agent.lost.add("abort")
+    await house.after(15, house.cancel(ALICE, task.id))
+
+    house.turns.let_go()
+    await house.clock.turn()
+
+    assert held(house) == 0
 
 
 async def test_an_abort_that_got_lost_once_works_the_second_time(house: House) -> None:

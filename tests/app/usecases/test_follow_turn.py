@@ -213,6 +213,54 @@ async def test_a_limit_that_cannot_be_enforced_there_is_enforced_here(stage: Sta
     assert task.state is TaskState.FAILED
 
 
+async def test_what_is_said_till_a_limit_is_passed_is_told(stage: Stage) -> None:
+    async with living(stage, limits=Limits(seconds=29)) as house:
+        with stage.scripted.lapse():
+            task = await house.begin(Say("one "), Delay(28.5), Say("two "), Delay(10), Say("three"))
+
+            await house.clock.turn(60)
+
+    assert (text_of(task), task.state) == ("one two ", TaskState.FAILED)
+
+
+async def test_a_turn_that_has_ended_unheard_when_its_limit_is_passed_is_not_failed(stage: Stage) -> None:
+    async with living(stage, limits=Limits(seconds=29)) as house:
+        with stage.scripted.lapse():
+            task = await house.begin(Say("one "), Delay(28.5), Say("two"))
+
+            await house.clock.turn(60)
+
+    assert (text_of(task), task.state) == ("one two", TaskState.COMPLETED)
+    assert "abort" not in house.agent.calls
+
+
+async def test_a_session_that_works_on_beyond_a_limit_is_aborted_until_it_rests(stage: Stage) -> None:
+    stage.agent.raises["abort"] = AgentUnreachable("no route")
+    async with living(stage, limits=Limits(seconds=30)) as house:
+        task = await house.begin(Hang())
+        await house.clock.turn(41)
+        later = await house.begin(Say("hello"))
+        assert (task.state, later.state) == (TaskState.FAILED, TaskState.SUBMITTED)
+
+        stage.agent.reach()
+        await house.clock.turn(10)
+
+    assert (text_of(later), later.state) == ("hello", TaskState.COMPLETED)
+
+
+async def test_a_session_of_a_runtime_that_was_away_is_aborted_when_it_is_back(house: House) -> None:
+    task = await house.begin(Say("so far"), Hang())
+    house.agent.raises["recall"] = house.agent.raises["abort"] = AgentUnreachable("no route")
+    await house.clock.turn(150)
+    assert task.state is TaskState.FAILED
+
+    house.agent.reach()
+    later = await house.begin(Say("hello"))
+    await house.clock.turn(20)
+
+    assert (text_of(later), later.state) == ("hello", TaskState.COMPLETED)
+
+
 async def test_a_call_that_is_never_answered_is_made_again(house: House) -> None:
     house.agent.hangs["recall"] = 2
     with house.stage.scripted.lapse():
