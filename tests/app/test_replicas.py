@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from opencode_a2a_server.adapters.outbound.scripted import AskPermission, Delay, Hang, Say, Scripted, Spend, Step
 from opencode_a2a_server.adapters.outbound.stores import errands as wire
@@ -58,6 +58,24 @@ ONCE = PermissionAnswer(Verdict.ONCE)
 ALWAYS = PermissionAnswer(Verdict.ALWAYS)
 
 
+ON_CUE = float("inf")
+"""A delay until the street gives the cue."""
+
+
+@frozen
+class CuedClock(SystemClock):
+    """The clock of a runtime that waits for a cue, however long a test takes on a busy machine."""
+
+    cue: asyncio.Event
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, or wait for the cue."""
+        if seconds == ON_CUE:
+            await self.cue.wait()
+        else:
+            await super().sleep(seconds)
+
+
 @define(eq=False)
 class Street:
     """A runtime and a database, and the services in between; a message plays the steps it was made of."""
@@ -66,11 +84,12 @@ class Street:
     scripts: dict[MessageId, tuple[Step, ...]] = field(factory=dict)
     ids: CountedIds = field(factory=CountedIds)
     notifier: FakeNotifier = field(factory=FakeNotifier)
+    cue: asyncio.Event = field(factory=asyncio.Event)
     agent: Scripted = field(init=False)
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
 
     def __attrs_post_init__(self) -> None:
-        self.agent = Scripted(SystemClock(), CountedIds("run"), lambda message: self.scripts[message.message_id])
+        self.agent = Scripted(CuedClock(self.cue), CountedIds("run"), lambda message: self.scripts[message.message_id])
 
     @asynccontextmanager
     async def _runtime(self, surroundings: Surroundings) -> AsyncIterator[Agent]:
@@ -247,17 +266,22 @@ async def test_one_context_has_one_session_whoever_is_asked_first(one: Service, 
     assert len({log.task.session for log in logs}) == 1
 
 
-async def test_a_session_does_one_thing_at_a_time_over_all_replicas(one: Service, other: Service) -> None:
-    first = await one.begin(Delay(0.3), Say("first"), context="shared")
+async def test_a_session_does_one_thing_at_a_time_over_all_replicas(
+    street: Street, one: Service, other: Service
+) -> None:
+    first = await one.begin(Delay(ON_CUE), Say("first"), context="shared")
     await until(first, TaskState.WORKING)
     second = await other.begin(Say("second"), context="shared")
     assert first.task.session is not None
     with pytest.raises(SessionBusy):
         async with other.parts.turns().lend(first.task.session.id):
             pass
-
-    await read_to_the_end(first)
     assert second.task.state is TaskState.SUBMITTED
+
+    street.cue.set()
+    await read_to_the_end(first)
+    await read_to_the_end(second)
+    assert text_of(second.task) == "second"
     await read_to_the_end(second)
 
     assert text_of(second.task) == "second"
@@ -354,11 +378,14 @@ async def _refuses_soon(limit: LimitRequests) -> None:
 # What becomes of what a replica leaves
 
 
-async def test_a_turn_of_a_replica_that_stalls_goes_on_elsewhere(one: Service, other: Service) -> None:
-    here = await one.begin(Say("one two "), Delay(2.5), Say("three"))
+async def test_a_turn_of_a_replica_that_stalls_goes_on_elsewhere(street: Street, one: Service, other: Service) -> None:
+    here = await one.begin(Say("one two "), Delay(ON_CUE), Say("three"))
     await until(here, TaskState.WORKING)
     there = await other.open(here.task)
     await one.stall()
+
+    await soon(lambda: there.mine)
+    street.cue.set()
 
     entries = await read_to_the_end(there)
 
@@ -367,12 +394,15 @@ async def test_a_turn_of_a_replica_that_stalls_goes_on_elsewhere(one: Service, o
     assert there.mine
 
 
-async def test_a_replica_that_ends_in_order_leaves_its_turns_to_the_other_at_once(one: Service, other: Service) -> None:
-    here = await one.begin(Say("one two "), Delay(0.5), Say("three"))
+async def test_a_replica_that_ends_in_order_leaves_its_turns_to_the_other_at_once(
+    street: Street, one: Service, other: Service
+) -> None:
+    here = await one.begin(Say("one two "), Delay(ON_CUE), Say("three"))
     await until(here, TaskState.WORKING)
     there = await other.open(here.task)
 
     await one.close()
+    street.cue.set()
     await read_to_the_end(there)
 
     assert (text_of(there.task), there.mine) == ("one two three", True)

@@ -97,6 +97,7 @@ class Sharing:
 async def fall_silent(storage: PostgresStorage) -> None:
     """Have a replica be found dead by the next look, as one that was killed a minute ago."""
     storage._living.cancel()
+    await asyncio.wait([storage._living])  # a beat on its way would be heard after what follows
     storage.replica._hang_up()
     async with storage.asking() as connection:
         await connection.execute("UPDATE replicas SET seen_at = seen_at - 60 WHERE id = $1", storage.replica.id)

@@ -261,6 +261,7 @@ async def test_one_whose_connection_is_closed_is_found_dead_sooner(
 ) -> None:
     await begin(one)
     one.storage._living.cancel()
+    await asyncio.wait([one.storage._living])
     await sharing.run("UPDATE replicas SET seen_at = seen_at - 60 WHERE id = $1", one.replica.id)
     await other.bury()
     assert await other.stores.replicas.inherit() == []
