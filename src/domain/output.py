@@ -55,7 +55,7 @@ class Output:
     """Deltas that came before their block."""
     _holed: set[PartId] = field(factory=set, init=False)
     """Blocks that have not begun and of which deltas are lost."""
-    _lossy: bool = field(default=False, init=False)
+    lossy: bool = field(default=False, init=False)
     """Whether there may be blocks of which we know nothing."""
 
     @classmethod
@@ -98,6 +98,15 @@ class Output:
         """Whether a text block has begun."""
         return part in self._texts
 
+    def tells(self, part: PartId) -> bool:
+        """Whether a text is being told to the reader: more of it belongs behind what there is, whatever else was missed."""
+        text = self._texts.get(part)
+        return text is not None and text.begun
+
+    def knows(self, part: PartId) -> bool:
+        """Whether a block has its place among the others."""
+        return part in self._texts or part in self._whole
+
     def calls(self, message: MessageId) -> set[ToolState]:
         """Say how the tool calls of a message stand."""
         return {state for part, state in self._calls.items() if self._whole[part].message == message}
@@ -120,7 +129,7 @@ class Output:
         """Take a block's text as it stands; when it is only `recalled`, its deltas may have been missed."""
         text = self._texts.get(seen.part)
         if text is None:
-            text = self._texts[seen.part] = self._begin(seen, torn=recalled and self._lossy)
+            text = self._texts[seen.part] = self._begin(seen, torn=recalled and self.lossy)
         text.block.closed = text.block.closed or hidden
         updates = self._show(text, text.block.snapshot(seen.text, closed=seen.closed))
         if early := self._early.pop(seen.part, None):
@@ -131,7 +140,7 @@ class Output:
         """Take how far a block is: who missed some of its deltas goes on from there; `in_order`, if none is missing before."""
         text = self._texts.get(seen.part)
         if text is None:
-            if seen.length > len(seen.tail) or (self._lossy and not in_order):
+            if seen.length > len(seen.tail) or (self.lossy and not in_order):
                 return []  # how it begins, or what stands before it, is not known
             self._early.pop(seen.part, None)  # the tail has them
             text = self._texts[seen.part] = self._begin(seen, torn=True)
@@ -232,7 +241,7 @@ class Output:
 
     def tear(self, kept: Iterable[PartId] = ()) -> None:
         """Trust no open block any more: deltas may be lost. Of blocks not begun, what was `kept` does not go on, either."""
-        self._lossy = True
+        self.lossy = True
         self._holed.update(kept)
         for text in self._texts.values():
             text.block.torn = not text.block.closed
@@ -241,7 +250,7 @@ class Output:
 
     def mend(self) -> None:
         """Everything there is was recalled: a block that comes to be from now on is heard from its beginning."""
-        self._lossy = False
+        self.lossy = False
 
     def _lane(self, session: SessionId) -> SessionId | None:
         return None if session == self.session else session

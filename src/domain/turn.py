@@ -52,7 +52,7 @@ from .events import (
     ToolState,
     TurnOver,
 )
-from .held import Held, PartTelling
+from .held import Behind, Held, PartTelling
 from .ids import MessageId, PartId, RequestId, SessionId
 from .inbox import Inbox
 from .interrupt import Interrupt
@@ -128,6 +128,8 @@ class Turn:
     _foreign: set[MessageId] = field(factory=set, init=False)
     _held: Held = field(factory=Held, init=False)
     """What is said of messages of which nobody has said yet whose they are."""
+    _behind: Behind = field(factory=Behind, init=False)
+    """What is said of blocks that come behind what was missed: told when that is."""
     _recalling: bool = field(default=False, init=False)
     """Whether it is being retold what there is, each part in its place."""
 
@@ -208,6 +210,10 @@ class Turn:
         self._family |= family
         self.doubtful = True
 
+    def tells(self, part: PartId) -> bool:
+        """Whether a text is being told to the reader."""
+        return self._output.tells(part)
+
     def cancel(self) -> None:
         """Note that the end of this turn is wanted: an abort that follows is a cancellation."""
         self.canceling = True
@@ -221,14 +227,20 @@ class Turn:
         """Withdraw all that it told: its message is going to be answered anew."""
         return [update for message in self._answers for update in self._output.withdraw_message(message)]
 
+    def tell_behind(self) -> list[Update]:
+        """Tell what had to wait for what was missed: that is told now, or will never be known."""
+        self._output.mend()
+        return [update for telling in self._behind.take_all() for update in self._hear_part(telling)]
+
     def close(self, state: TaskState, text: str = "", failure: Failure | None = None) -> list[Update]:
         """End the turn from outside; nothing if it is over."""
         if self.outcome is not None:
             return []
+        updates = self.tell_behind()
         self.outcome = state
         self.doubtful = False
         parts: tuple[Part, ...] = (TextPart(text),) if text else ()
-        return [StatusChanged(state, parts, self.usage, failure)]
+        return [*updates, StatusChanged(state, parts, self.usage, failure)]
 
     # What the runtime says
 
@@ -353,19 +365,27 @@ class Turn:
         if self._answers.pop(removed.message, None) is None:
             return []
         self._disown(removed.message)
+        self._behind.drop(lambda telling: telling.message == removed.message)
         if self._last is not None and self._last.message == removed.message:
             self._last = None
         return self._output.withdraw_message(removed.message)
 
     # Parts
 
-    def _hear_part(self, event: PartTelling) -> list[Update]:  # noqa: C901, PLR0911 - one line for each kind of event
+    def _hear_part(self, event: PartTelling) -> list[Update]:
         if event.session not in self._family:
             return []
         if event.message is not None and event.message not in self._answers and not self._goes_on(event):
             if event.message not in self._foreign:
                 self._held.keep(event, event.message)
             return []
+        if isinstance(event, ToolSeen) and event.child is not None:
+            self._family.add(event.child)
+        if self._comes_behind(event):
+            return [] if self._behind.keep(event) else self._tear()
+        return self._take_part(event)
+
+    def _take_part(self, event: PartTelling) -> list[Update]:  # noqa: PLR0911 - one line for each kind of event
         match event:
             case TextDelta():
                 return self._output.hear_delta(event)
@@ -375,7 +395,7 @@ class Turn:
                 hidden = self._is_summary(event.message)
                 return self._output.hear_underway(event, hidden=hidden, in_order=self._recalling)
             case ToolSeen():
-                return self._hear_tool(event)
+                return self._output.hear_tool(event)
             case ContentSeen():
                 return self._output.hear_content(event)
             case PartRemoved():
@@ -390,6 +410,12 @@ class Turn:
         """Whether it is more of a text that was told before this turn was taken up: whose that is, is known."""
         return isinstance(event, TextDelta | TextUnderway) and self._output.has_text(event.part)
 
+    def _comes_behind(self, event: PartTelling) -> bool:
+        """Whether it is of a block that would get its place now, before what was missed: readers keep that order."""
+        if self._recalling or not self._output.lossy or isinstance(event, FilesChanged | StepFinished):
+            return False
+        return event.part in self._behind or not self._output.knows(event.part)
+
     def _is_hidden(self, seen: TextSeen) -> bool:
         """The reader is not told what OpenCode says to itself."""
         return seen.synthetic or self._is_summary(seen.message)
@@ -397,11 +423,6 @@ class Turn:
     def _is_summary(self, message: MessageId | None) -> bool:
         answer = self._answers.get(message) if message is not None else None
         return answer is not None and answer.summary
-
-    def _hear_tool(self, seen: ToolSeen) -> list[Update]:
-        if seen.child is not None:
-            self._family.add(seen.child)
-        return self._output.hear_tool(seen)
 
     def _count(self, step: StepFinished) -> list[Update]:
         if step.part not in self._steps:
@@ -422,6 +443,7 @@ class Turn:
         """What the failed call has said will be said again."""
         if event.session not in self._family:
             return []
+        self._behind.abandon(event.session)
         updates = self._output.abandon(event.session)
         if self.pending:
             return updates  # a question is being shown; a retry elsewhere must not hide it
@@ -429,7 +451,7 @@ class Turn:
         return [*updates, StatusChanged(TaskState.WORKING, (TextPart(text),), retry=event.attempt)]
 
     def _tear(self) -> list[Update]:
-        self._output.tear(self._held.texts())
+        self._output.tear((*self._held.texts(), *self._behind.texts()))
         self.doubtful = True
         return []
 
@@ -464,7 +486,7 @@ class Turn:
         if not seen.known:
             return self._give_up("OpenCode no longer has the session")
         updates = self._retell(seen.told)
-        self._output.mend()
+        updates += self.tell_behind()
         if self.outcome is not None:
             return updates
         resting = self.session not in seen.busy
@@ -498,7 +520,8 @@ class Turn:
             return self._hear_message(telling, recalled=True)
         kept: Sequence[PartTelling] = ()
         if isinstance(telling, PartTelling) and telling.message in self._answers:
-            kept = self._held.take_part(telling.message, telling.part)  # before it is retold: each part has its place
+            # Before it is retold: each part has its place.
+            kept = (*self._behind.take(telling.part), *self._held.take_part(telling.message, telling.part))
         return [update for one in kept for update in self._hear_part(one)] + self._hear_part_again(telling)
 
     def _hear_part_again(self, telling: Telling) -> list[Update]:
@@ -522,7 +545,8 @@ class Turn:
     def _rest(self) -> list[Update]:
         """The session says that it rests; believe it if this turn's last message is whole."""
         last = self._last
-        if last is not None and last.completed and self._heard and not self._output.open:
+        whole = not (self._output.open or self._output.lossy)
+        if last is not None and last.completed and self._heard and whole:
             return self._conclude(last)
         self.doubtful = True
         return []

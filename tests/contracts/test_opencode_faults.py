@@ -458,6 +458,51 @@ async def test_a_task_is_canceled_although_opencode_hangs(service: Service) -> N
     assert service.turns.active == 0
 
 
+async def test_a_text_goes_on_while_opencode_does_not_say_what_it_shows(service: Service) -> None:
+    task = await hung_over_a_question(service)
+
+    await service.clock.turn(2)
+    assert text_of(task) == "one two "
+    service.faults.hangs = False
+    await service.clock.turn(60)
+
+    assert (text_of(task), task.state) == ("one two three four ", TaskState.COMPLETED)
+
+
+async def hung_over_a_question(service: Service) -> Task:
+    """Give a task whose turn asks what there is, since it was quiet, and has no answer; more is said two seconds later."""
+    service.fake.pause = lambda: service.clock.sleep(12)
+    task = await service.begin(Say("one two "), Say("three four "))
+    await service.clock.turn(12)
+    service.faults.hangs, before = True, len(service.fake.calls)
+    await service.clock.turn(10)
+    assert service.fake.calls[before:]
+    return task
+
+
+async def test_a_task_is_canceled_at_once_while_opencode_does_not_say_what_it_shows(service: Service) -> None:
+    task = await hung_over_a_question(service)
+    service.faults.hangs = False
+
+    canceling = asyncio.ensure_future(CancelTask(service.journal, service.turns)(ALICE, task.id))
+    await service.clock.turn()
+
+    assert canceling.done()
+    assert status_of(task) == (TaskState.CANCELED, "")
+
+
+async def test_an_answer_is_given_at_once_while_opencode_does_not_say_what_it_shows(service: Service) -> None:
+    task = await service.begin(AskPermission("bash", "ls"), Say("done"))
+    service.faults.hangs, before = True, len(service.fake.calls)
+    while not service.fake.calls[before:]:
+        await service.clock.turn(1)
+    service.faults.hangs = False
+
+    await service.say("yes", task)
+
+    assert (text_of(task), task.state) == ("done", TaskState.COMPLETED)
+
+
 async def test_an_answer_that_opencode_hangs_over_is_told_again_and_counts_once(service: Service) -> None:
     task = await service.begin(AskPermission("bash", "ls"), Say("done"))
     service.faults.hangs = True

@@ -23,7 +23,7 @@ from opencode_a2a_server.domain.events import (
     ToolState,
     TurnOver,
 )
-from opencode_a2a_server.domain.ids import MessageId, PartId, Principal, RequestId, SessionId
+from opencode_a2a_server.domain.ids import ArtifactId, MessageId, PartId, Principal, RequestId, SessionId
 from opencode_a2a_server.domain.interrupt import Answerer, Channel, PermissionAnswer, Verdict
 from opencode_a2a_server.domain.message import DataPart, RawPart, TextPart
 from opencode_a2a_server.domain.state import TaskState
@@ -676,7 +676,108 @@ def test_deltas_lost_before_their_block_are_not_skipped_over() -> None:
     turn = begin(*BEGUN, delta("one "), Gap())
 
     assert hear(turn, opened(), delta("two")) == []
-    assert read(hear(turn, text("one two"))) == {"p1": "one two"}
+    assert read(hear(turn, text("one two"), shown(answer(), text("one two"), busy=(SESSION,)))) == {"p1": "one two"}
+
+
+def test_what_begins_after_a_gap_stands_behind_what_was_missed() -> None:
+    turn = begin(*BEGUN, Gap())
+
+    updates = hear(turn, opened("p2"), delta("thr", "p2"), tool(ToolState.RUNNING), opened("p3"), delta("five", "p3"))
+    assert updates == []
+    updates = hear(turn, shown(answer(), text("one "), opened("p2"), tool(ToolState.RUNNING), busy=(SESSION,)))
+    updates += hear(turn, delta("ee", "p2"), delta(" six", "p3"))
+
+    assert list(tell(begun(), updates).artifacts) == ["p1", "p2", "t1", "p3"]
+    assert read(updates) == {"p1": "one ", "p2": "three", "p3": "five six"}
+
+
+def test_a_block_goes_on_over_a_gap_while_what_begins_has_to_wait() -> None:
+    turn = begin(*BEGUN)
+    updates = hear(turn, tool(ToolState.RUNNING), opened("p1"), Gap())
+
+    updates += hear(turn, opened("p2"), delta("no", "p2"), text("yes", "p1"), tool(ToolState.COMPLETED, output="done"))
+
+    assert read(updates) == {"p1": "yes"}
+    assert tell(begun(), updates).artifacts[ArtifactId("t1")].closed
+
+
+def test_nothing_ends_before_what_was_missed_is_known() -> None:
+    turn = begin(*BEGUN, Gap())
+
+    assert hear(turn, text("two", "p2"), *DONE, IDLE) == []
+    assert turn.doubtful
+    updates = hear(turn, shown(answer(), text("one "), text("two", "p2"), *DONE))
+
+    assert list(read(updates).items()) == [("p1", "one "), ("p2", "two")]
+    assert turn.outcome is TaskState.COMPLETED
+
+
+def test_what_waits_for_what_was_missed_is_told_when_that_will_never_be_known() -> None:
+    turn = begin(*BEGUN, Gap(), text("two", "p2"))
+
+    updates = turn.tell_behind()
+
+    assert read(updates) == {"p2": "two"}
+    assert read(hear(turn, text("three", "p3"))) == {"p3": "three"}
+
+
+@pytest.mark.parametrize("end", [SessionGone(SESSION), shown(), TurnOver(SESSION, FAILED)])
+def test_what_waits_for_what_was_missed_is_told_before_the_end(end: Event) -> None:
+    turn = begin(*BEGUN, Gap(), opened("p2"), delta("two", "p2"))
+    end = Recollection(frozenset(), (), known=False) if isinstance(end, Recollection) else end
+
+    updates = hear(turn, end)
+
+    assert read(updates) == {"p2": "two"}
+    assert turn.outcome is FAILED
+
+
+def test_what_waits_does_not_go_on_over_another_gap() -> None:
+    turn = begin(*BEGUN, Gap(), opened("p2"), delta("one ", "p2"), Gap(), delta("three", "p2"))
+
+    assert hear(turn, shown(answer(), opened("p2"), busy=(SESSION,)), delta("!", "p2")) == []
+    assert read(hear(turn, text("one two three!", "p2"))) == {"p2": "one two three!"}
+
+
+def test_what_waits_of_an_attempt_that_failed_is_not_told() -> None:
+    turn = begin(*BEGUN, Gap(), text("whole", "p1"), opened("p2"), delta("first try", "p2"), tool(ToolState.RUNNING))
+
+    updates = hear(turn, TRIES_AGAIN, opened("p3"), delta("second", "p3"), shown(answer(), busy=(SESSION,)))
+
+    assert read(updates) == {"p1": "whole", "p3": "second"}
+    assert ArtifactId("t1") in tell(begun(), updates).artifacts
+
+
+def test_what_waits_of_a_message_that_is_removed_is_not_told() -> None:
+    turn = begin(*BEGUN, answer("a2"), Gap(), text("no", "p2", "a2"), text("yes", "p1"))
+
+    updates = hear(turn, MessageRemoved(SESSION, MessageId("a2")), shown(answer(), busy=(SESSION,)))
+
+    assert read(updates) == {"p1": "yes"}
+
+
+def test_a_part_that_is_removed_while_it_waits_is_not_read() -> None:
+    turn = begin(*BEGUN, Gap(), text("no", "p2"), PartRemoved(SESSION, MessageId("a1"), PartId("p2")))
+
+    assert read(hear(turn, shown(answer(), busy=(SESSION,)))) == {}
+
+
+def test_a_sub_agent_of_a_call_that_has_to_wait_is_heard_at_once() -> None:
+    turn = begin(*BEGUN, Gap(), tool(ToolState.RUNNING, child=CHILD))
+
+    updates = hear(turn, asks(permission(1, CHILD, None)))
+
+    assert turn.family == {SESSION, CHILD}
+    assert isinstance(updates[0], InterruptRaised)
+
+
+def test_so_much_is_kept_behind_what_was_missed_and_no_more() -> None:
+    turn = begin(*BEGUN, Gap(), opened("p2"), *[delta("x", "p2")] * 60_000)
+
+    updates = hear(turn, shown(answer(), opened("p2"), busy=(SESSION,)), delta("!", "p2"))
+    updates += hear(turn, text("x" * 60_000 + "!", "p2"))
+
+    assert read(updates) == {"p2": "x" * 60_000 + "!"}
 
 
 def test_who_has_heard_it_all_along_says_how_a_torn_text_goes_on() -> None:

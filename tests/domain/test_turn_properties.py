@@ -27,6 +27,7 @@ from opencode_a2a_server.domain.events import (
 )
 from opencode_a2a_server.domain.ids import MessageId, PartId, SessionId
 from opencode_a2a_server.domain.interrupt import Interrupt
+from opencode_a2a_server.domain.meanwhile import Meanwhile
 from opencode_a2a_server.domain.message import DataPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.turn import Limits, Turn
@@ -222,6 +223,74 @@ def test_what_was_missed_is_made_good(told_turn: tuple[list[Block], list[Telling
     assert texts(reader.task) == whole_text(told)
     assert reader.task.state is TaskState.COMPLETED
     assert reader.task.usage == Usage(input_tokens=111, cost=0.75)
+
+
+@given(turns(), st.data())
+def test_what_is_heard_while_it_is_asked_what_was_missed_is_told_once(
+    told_turn: tuple[list[Block], list[Telling]], data: st.DataObject
+) -> None:
+    told, events = told_turn
+    first, last, asked, seen, got = sorted(data.draw(st.tuples(*[st.integers(0, len(events))] * 5)))
+    reader = Reader()
+    meanwhile = Meanwhile(reader.turn)
+
+    reader.hear(*(OPENING if data.draw(st.booleans()) or first else ()), *events[:first], Gap(), *events[last:asked])
+    for event in events[asked:got]:
+        reader.hear(*meanwhile.hear([event]))
+        assert reader.reads_what_was_said([block for block in told if block.plain])
+    reader.hear(remembered(told, events[:seen], busy=True), *meanwhile.kept)
+    for event in events[got:]:
+        reader.hear(event)
+        assert reader.reads_what_was_said([block for block in told if block.plain])
+    reader.hear(*END, remembered(told, events, busy=False, end=END))
+
+    assert texts(reader.task) == whole_text(told)
+    assert reader.task.state is TaskState.COMPLETED
+    assert reader.task.usage == Usage(input_tokens=111, cost=0.75)
+
+
+@st.composite
+def blocks_in_order(draw: st.DrawFn) -> tuple[list[Block], list[Telling]]:
+    """Some blocks of one message as OpenCode tells them: one begins when the last one is whole."""
+    told: list[Block] = []
+    for number in range(draw(st.integers(1, 4))):
+        block = Block(
+            f"p{number}", "a1", SESSION, TextKind.TEXT, draw(st.text(alphabet="ab", min_size=1, max_size=6)), plain=True
+        )
+        cut = draw(st.integers(0, len(block.text)))
+        size = len(block.text)
+        block.told = [block.seen(0, closed=False), delta(block.text[:cut], block.part)]
+        block.told += [delta(block.text[cut:], block.part), block.seen(size, closed=True)]
+        told.append(block)
+    return told, [telling for block in told for telling in block.told]
+
+
+@settings(max_examples=300)
+@given(blocks_in_order(), st.data())
+def test_blocks_are_read_in_their_order_whatever_is_missed_and_whenever_it_is_asked_for(
+    told_turn: tuple[list[Block], list[Telling]], data: st.DataObject
+) -> None:
+    told, events = told_turn
+    reader = Reader()
+    reader.hear(*OPENING)
+
+    for number, event in enumerate(events):
+        match data.draw(st.sampled_from(["heard", "heard", "heard", "missed", "asked", "asked in vain"])):
+            case "heard":
+                reader.hear(event)
+            case "missed":
+                reader.hear(Gap())
+            case "asked":
+                reader.hear(event, remembered(told, events[: number + 1], busy=True))
+            case _:
+                reader.hear(IDLE, event)  # it must not end
+        read = texts(reader.task)
+        assert list(read) == sorted(read)
+        assert reader.reads_what_was_said(told)
+    reader.hear(*END, IDLE, remembered(told, events, busy=False, end=END))
+
+    assert list(texts(reader.task).items()) == list(whole_text(told).items())
+    assert reader.task.state is TaskState.COMPLETED
 
 
 @given(turns(), st.data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import posixpath
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from opencode_a2a_server.domain.changes import FileChange, FileStatus, changes_t
 from opencode_a2a_server.domain.errors import AgentFault, AgentUnreachable, JournalUnavailable, Refusal
 from opencode_a2a_server.domain.events import Event, Failure, Gap, Recollection
 from opencode_a2a_server.domain.ids import SessionId
+from opencode_a2a_server.domain.meanwhile import Meanwhile
 from opencode_a2a_server.domain.message import TextPart
 from opencode_a2a_server.domain.session import Session
 from opencode_a2a_server.domain.state import TaskState
@@ -76,10 +78,14 @@ class FollowTurn:
     _inbox: TendInbox = field(init=False)
     _contact: float = field(default=0.0, init=False)
     """When the runtime last said or showed anything."""
+    _answered: float = field(default=0.0, init=False)
+    """When it last showed what there is."""
     _deadline: float | None = field(default=None, init=False)
     _quiet: float = field(default=0.0, init=False)
     _faults: int = field(default=0, init=False)
     """How often in a row the runtime could not be asked."""
+    _unheard: Sequence[Event] = field(default=(), init=False)
+    """What was heard while the runtime was asked, and belongs behind what it showed."""
     _aborts: int = field(default=0, init=False)
     _aborted_at: float = field(default=0.0, init=False)
     _news: bool = field(default=False, init=False)
@@ -110,7 +116,7 @@ class FollowTurn:
 
     async def __call__(self) -> None:
         """Follow the turn to its end, or until it parks."""
-        self._contact = self._now()
+        self._contact = self._answered = self._now()
         self._quiet = self.pace.first_look
         seconds = self.turn.limits.seconds if self.rested is None else self.rested.left
         if seconds is not None:
@@ -185,7 +191,7 @@ class FollowTurn:
         return (
             self.turn.only_waits
             and self._inbox.only_waits
-            and not (self._faults or self._aborts or self.job.canceled.is_set())
+            and not (self._unheard or self._faults or self._aborts or self.job.canceled.is_set())
         )
 
     def _now(self) -> float:
@@ -193,6 +199,9 @@ class FollowTurn:
 
     async def _hear(self) -> Sequence[Event] | None:
         """Give what is heard, None when patience ends. A person's time to answer is not the turn's."""
+        if self._unheard:
+            heard, self._unheard = self._unheard, ()
+            return heard
         began, waits = self._now(), self.job.waits
         try:
             return await self.clock.within(self._inbox.within(self._patience()), self.hearing.next())
@@ -243,7 +252,9 @@ class FollowTurn:
             await self._inbox.note(updates)
 
     async def _keep(self, updates: Sequence[Update]) -> None:
-        if updates and self.turn.outcome is not None and self.turn.changed and self.patch_most:
+        if not updates:
+            return
+        if self.turn.outcome is not None and self.turn.changed and self.patch_most:
             await keep(self.job.log, updates[:-1], self.clock, self.pace.retry)
             updates = [*await self._changes(), updates[-1]]
         if self._begins_anew():
@@ -316,17 +327,48 @@ class FollowTurn:
     async def _ask(self) -> None:
         """Ask the runtime what it shows; one that neither answers nor says anything for too long ends the turn."""
         try:
-            recalling = self.agent.recall(self.session, self.turn.prompt)
-            seen = await soon(self.clock, self._call_patience(), recalling)
+            seen = await self._recollection()
         except (AgentUnreachable, AgentFault):
+            if self._now() - self._answered > self.pace.unreachable:  # what was missed is not to be known
+                await self._keep(self.turn.tell_behind())
             if self._now() - self._contact > self.pace.unreachable:
                 raise
             self.turn.doubtful = True
             self._faults += 1
             return
-        self._faults = 0
+        if seen is None:
+            self.turn.doubtful = True
+            return
+        self._faults, self._answered = 0, self._now()
         await self._tell((seen,))
         self._inbox.see(seen)
+
+    async def _recollection(self) -> Recollection | None:
+        """
+        Give what the runtime shows, None if somebody wants something of the turn before it has answered.
+
+        Meanwhile the texts that are being told go on: it may take long, or never answer this call.
+        """
+        recalling = soon(self.clock, self._call_patience(), self.agent.recall(self.session, self.turn.prompt))
+        asked = asyncio.get_running_loop().create_task(recalling)
+        asked.add_done_callback(lambda _: self.hearing.wake())
+        meanwhile = Meanwhile(self.turn)
+        try:
+            while not asked.done():
+                if heard := await self.hearing.next():
+                    await self._tell(meanwhile.hear(heard))
+                if self._is_wanted and not asked.done():
+                    return None
+            return asked.result()
+        finally:
+            self._unheard = meanwhile.kept
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether there is something to be done for somebody at once."""
+        return self._inbox.due or (self.job.canceled.is_set() and self._abort_is_due())
 
     def _call_patience(self) -> float:
         """Grow with each call in vain; the next abort does not wait for one."""
@@ -345,7 +387,8 @@ class FollowTurn:
         else:
             await self._tell((seen,))
         self.hearing.wake()
-        await self._take(await self.hearing.next())
+        await self._take((*self._unheard, *await self.hearing.next()))
+        self._unheard = ()
 
     async def _shown(self) -> Recollection:
         """Ask until there is an answer: to one call there may never be any."""

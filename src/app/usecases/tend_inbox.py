@@ -79,6 +79,12 @@ class TendInbox:
         return tuple(self._expiries.items())
 
     @property
+    def due(self) -> bool:
+        """Whether the runtime is to be told an answer now."""
+        now, known = self.clock.monotonic(), self.job.deliveries
+        return any(request not in known or known[request].due <= now for request in self.turn.inbox.given)
+
+    @property
     def stuck(self) -> str:
         """Why the turn is to be stopped, in words: it goes on asking although nobody can answer; empty if not so."""
         if self.clock.monotonic() < self._effect_due:

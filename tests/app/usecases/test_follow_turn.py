@@ -119,6 +119,20 @@ async def test_a_runtime_that_answers_nonsense_but_is_heard_is_no_matter(house: 
     assert (text_of(task), task.state) == ("one two", TaskState.COMPLETED)
 
 
+async def test_what_follows_a_gap_is_told_although_what_was_missed_is_never_shown(house: House) -> None:
+    more = [step for _ in range(8) for step in (Delay(20), Say("more "))]
+    task = await house.begin(Say("one "), Delay(1), Say("two "), *more)
+    house.agent.raises["recall"] = AgentFault("a web page")
+    with house.stage.scripted.lapse():
+        await house.clock.turn(2)
+    await house.clock.turn(60)
+    assert text_of(task) == "one "  # what comes has its place behind what was missed
+
+    await house.clock.turn(120)
+
+    assert (text_of(task), task.state) == ("one " + "more " * 8, TaskState.COMPLETED)
+
+
 @pytest.mark.parametrize(
     ("error", "name"), [(AgentUnreachable("gone"), "UpstreamUnreachable"), (AgentFault("odd"), "UpstreamRefused")]
 )
