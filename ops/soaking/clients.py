@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -27,6 +28,12 @@ _CUT = 0.7
 """How many of the connections are cut."""
 _LATER = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
 """What is answered by who cannot do it now; the same request later, or elsewhere, is done."""
+_BY_FORCE = "did not confirm the abort"
+"""How a task says that it was canceled although OpenCode works on."""
+_LAST_LOOK_SECONDS = 6.0
+"""For so long OpenCode is asked for its last words then, if it does not answer at once."""
+_LATE_SECONDS = 1.0
+"""What it shows in the last moment need not be told."""
 _LOST = ("OpenCode stopped in mid-turn", "OpenCode took the prompt", "OpenCode accepted the prompt")
 """How a task says that it failed since OpenCode was restarted."""
 
@@ -40,6 +47,8 @@ class Clients:
     chance: random.Random
     counts: Counter[str] = field(factory=Counter)
     complaints: list[str] = field(factory=list)
+    evidence: list[dict[str, Any]] = field(factory=list)
+    """All that is known of each task that was complained of."""
     answers: Counter[str] = field(factory=Counter)
     """What was answered in place of what was asked for, and how streams were ended with an error."""
     judged: set[str] = field(factory=set)
@@ -83,10 +92,13 @@ class Clients:
             if not (token := page.get("nextPageToken", "")):
                 return tasks
 
-    def complain(self, kind: str, text: str) -> None:
+    def complain(self, kind: str, text: str, of: Played | None = None) -> None:
         """Note a fault of the service."""
         self.counts[kind] += 1
         self.complaints.append(f"{kind}: {text}")
+        if of is not None:
+            shown = self.upstream.history_of(of.prompt)
+            self.evidence.append({"fault": kind, "says": text, "read": list(of.frames), "shown": shown})
 
 
 @define(eq=False)
@@ -106,7 +118,7 @@ class Played:
     async def __call__(self) -> None:
         """Play it."""
         acts = self._choose()
-        text = self._prompt
+        text = self.prompt
         self.clients.upstream.fake.scripts[text] = acts
         message = {"messageId": f"soak-{self.number}", "role": "ROLE_USER", "parts": [{"text": text}]}
         await self._read("POST", "/message:stream", {"message": message})
@@ -115,7 +127,7 @@ class Played:
         self.clients.counts["tasks"] += 1
         while self._state not in TERMINAL:
             if time.monotonic() - self.began > _NEVER_SECONDS:
-                self.clients.complain("never_ended", f"{self._task} is {self._state} ({self.kind})")
+                self._complain("never_ended", f"{self._task} is {self._state} ({self.kind})")
                 return
             with suppress(httpx.HTTPError):
                 await self._intervene()
@@ -126,7 +138,8 @@ class Played:
         del self.clients.upstream.fake.scripts[text]
 
     @property
-    def _prompt(self) -> str:
+    def prompt(self) -> str:
+        """What it says to the agent."""
         return f"soak {self.number}"
 
     @property
@@ -187,19 +200,19 @@ class Played:
                     self.clients.counts["cuts"] += 1
                     return
         if self._state not in TERMINAL and "REQUIRED" not in self._state:
-            self.clients.complain("ended_without_a_word", f"a stream of {self._task}, which is {self._state}")
+            self._complain("ended_without_a_word", f"a stream of {self._task}, which is {self._state}")
 
     def _refused(self, method: str, path: str, status: int, body: str) -> None:
         self.clients.answers[str(status)] += 1
         if status not in _LATER:
-            self.clients.complain("refused", f"{method} {path} of a {self.kind} task: {status} {body}")
+            self._complain("refused", f"{method} {path} of a {self.kind} task: {status} {body}")
 
     def _told_error(self, error: dict[str, Any]) -> None:
         """A stream may be ended by who cannot go on with it, not by a fault."""
         code = int(error.get("code", 0))
         self.clients.answers[f"stream {code}"] += 1
         if code not in _LATER:
-            self.clients.complain("refused", f"a stream of a {self.kind} task ends with {error}")
+            self._complain("refused", f"a stream of a {self.kind} task ends with {error}")
 
     async def _intervene(self) -> None:
         """Answer, or cancel, if that is what the task is for."""
@@ -219,7 +232,7 @@ class Played:
             }
             body = {"message": message, "configuration": {"returnImmediately": True}}
             answered = await self.http.post(f"{service.url}/message:send", json=body, headers=service.headers)
-            self.clients.answers[f"answer {answered.status_code}"] += 1
+            self.clients.answers[f"answer {answered.status_code}{_reason(answered)}"] += 1
         elif self.kind == "canceled" and text and "cancel" not in self._asked_for:
             self._asked_for.add("perhaps")
             canceled = await self.http.post(
@@ -235,26 +248,26 @@ class Played:
         polled, read = folded([("", {"task": task})]), folded(self.frames)
         places = [int(place.rpartition(":")[2]) for place, _ in self.frames]
         if places != sorted(set(places)):
-            self.clients.complain("duplicated", f"updates of {self._task}: {places}")
+            self._complain("duplicated", f"updates of {self._task}: {places}")
         if polled != read:
-            self.clients.complain("lost", f"what was read of {self._task} is not what is kept: {read} / {polled}")
+            self._complain("lost", f"what was read of {self._task} is not what is kept: {read} / {polled}")
         self._judge_text(_own(polled), state, task["status"])
 
     def _judge_text(self, text: str, state: str, status: dict[str, Any]) -> None:
         """See that it says what OpenCode said, each word once, and ended as it should."""
-        complain, upstream, wanted = self.clients.complain, self.clients.upstream, self.said
+        complain, upstream, wanted = self._complain, self.clients.upstream, self.said
         told = f"{self._task} ({self.kind}) is {json.dumps(status)} with {text!r}"
-        if (prompted := upstream.prompted(self._prompt)) > 1:
+        if (prompted := upstream.prompted(self.prompt)) > 1:
             complain("duplicated", f"{told}: OpenCode was prompted {prompted} times")
         if not wanted.startswith(text):
             place = next((at for at, (is_, be) in enumerate(zip(text, wanted, strict=False)) if is_ != be), len(wanted))
-            shown = upstream.shows(self._prompt)
+            shown = upstream.shows(self.prompt)
             complain(
                 "duplicated",
                 f"{self._task} ({self.kind}) goes on after {place} characters with {text[place:][:60]!r} instead of "
                 f"{wanted[place:][:60]!r}; OpenCode shows {shown[place:][:60]!r}",
             )
-        elif not text.startswith(shown := upstream.shows(self._prompt)):
+        elif not text.startswith(shown := upstream.shows(self.prompt, self._known_by(status))):
             complain("lost", f"{told}, while OpenCode shows {shown!r}")
         elif state == "completed":
             if text != wanted or self.kind == "canceled":
@@ -262,11 +275,23 @@ class Played:
         elif not self._may_end_so(state, json.dumps(status)):
             complain("lost", f"{told} of {wanted!r}, without a reason")
 
+    def _known_by(self, status: dict[str, Any]) -> float:
+        """Say until when it must have all that OpenCode shows: for ever, unless it was ended while OpenCode worked on."""
+        if _BY_FORCE not in json.dumps(status):
+            return float("inf")
+        self.clients.counts["forced"] += 1
+        ended = datetime.fromisoformat(status["timestamp"]).timestamp()
+        asked = self.clients.upstream.could_be_asked(ended - _LAST_LOOK_SECONDS, ended)
+        return ended - (_LATE_SECONDS if asked else _LAST_LOOK_SECONDS)
+
     def _may_end_so(self, state: str, status: str) -> bool:
         """Only who was asked to is canceled; only what OpenCode lost by its restart fails, and says so."""
         if state == "canceled":
             return self.kind == "canceled" and bool(self._asked_for)
-        return state == "failed" and self._prompt in self.clients.upstream.lost and any(one in status for one in _LOST)
+        return state == "failed" and self.prompt in self.clients.upstream.lost and any(one in status for one in _LOST)
+
+    def _complain(self, kind: str, text: str) -> None:
+        self.clients.complain(kind, text, self)
 
     async def _polled(self) -> dict[str, Any]:
         while True:
@@ -282,3 +307,13 @@ class Played:
 def _own(artifacts: dict[str, dict[str, Any]]) -> str:
     """Give what the agent itself said; its sub-agent says one word of its own."""
     return text_of({name: one for name, one in artifacts.items() if one["text"] != "below "})
+
+
+def _reason(answered: httpx.Response) -> str:
+    """Say why something was refused, in a word."""
+    if answered.status_code == httpx.codes.OK:
+        return ""
+    with suppress(ValueError, KeyError, AttributeError):
+        told = answered.json()["error"]
+        return " " + next((one["reason"] for one in told.get("details", ()) if "reason" in one), told["message"][:80])
+    return ""

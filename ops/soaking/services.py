@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 
 from ops.soaking.upstream import Upstream
-from tests.e2e.service import RunningService
+from tests.e2e.service import RunningService, free_port
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def served(
 
             database = await asyncio.to_thread(stack.enter_context, Database())
             chosen["A2A_TASK_STORE_DATABASE_URL"] = database.url
-        services = [RunningService(chosen) for _ in range(replicas)]
+        services = [RunningService(chosen | {"A2A_ADMIN_PORT": str(free_port())}) for _ in range(replicas)]
         for service in services:
             service.token = services[0].token
         for service in services:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 from attrs import define, field
@@ -16,6 +19,8 @@ from tests.fakes.opencode_sessions import FakeMessage, FakeSession
 
 _SHOWS = ("status", "message", "permission", "question", "children")
 """What is asked of it in the midst of a turn, by the last part of the path."""
+_UNASKABLE = frozenset({"refuse", "down", "hang"})
+"""Faults while which it does not show what it has said."""
 _HUNG_SECONDS = 60.0
 _BEAT_SECONDS = 5.0
 
@@ -30,9 +35,17 @@ class Upstream:
     lost: set[str] = field(factory=set)
     """The texts of the prompts it worked on when it was restarted: those may fail, and no others."""
     port: int = 0
+    words: float = 200.0
+    """Words a second of each text, on average."""
     disturbed: bool = True
     """Whether anything is ever wrong with it."""
     _slow: float = 0.0
+    _whole: dict[str, float] = field(factory=dict, init=False)
+    """When each text came to be shown, in seconds since the epoch."""
+    _told: dict[str, dict[str, None]] = field(factory=dict, init=False)
+    """The sessions that each text was said in: no text is part of another one."""
+    _unaskable: list[tuple[float, float]] = field(factory=list, init=False)
+    """From when to when it could not be asked."""
     _serving: set[asyncio.Task[None]] = field(factory=set, init=False)
     """The loop itself holds on to none of them: one that waits would be collected with its connection."""
 
@@ -42,6 +55,7 @@ class Upstream:
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         jobs = [asyncio.ensure_future(self._beat())]
+        self.fake.listen(self._note)
         if self.disturbed:
             self.fake.pause = self._pause
             jobs.append(asyncio.ensure_future(self._disturb()))
@@ -54,7 +68,16 @@ class Upstream:
             self.fake.cut()
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self.chance.expovariate(200))
+        await asyncio.sleep(self.chance.expovariate(self.words))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        payload = event["payload"]
+        if payload["type"] == "message.part.updated":
+            part = payload["properties"]["part"]
+            if "end" in part.get("time", ()):
+                self._whole.setdefault(part["id"], time.time())
+            elif part["type"] == "text" and "time" not in part:  # the user's
+                self._told.setdefault(part["text"], {})[part["sessionID"]] = None
 
     async def _beat(self) -> None:
         while True:
@@ -77,22 +100,30 @@ class Upstream:
             if _is_user(message)
         )
 
-    def shows(self, text: str) -> str:
-        """Give what it shows as its own answer to a text: all that is whole."""
+    def shows(self, text: str, by: float = float("inf")) -> str:
+        """Give what it shows as its own answer to a text, or did by then: all that is whole."""
         said = [
             part["text"]
             for session in self._asked(text)
             for message in session.messages
             if not _is_user(message)
             for part in message.parts.values()
-            if part["type"] == "text" and "end" in part["time"]
+            if part["type"] == "text" and part["id"] in self._whole and self._whole[part["id"]] <= by
         ]
         return "".join(said)
 
+    def could_be_asked(self, since: float, until: float) -> bool:
+        """Say whether it answered all that time what it was asked for."""
+        return all(to < since or begin > until for begin, to in self._unaskable)
+
+    def history_of(self, text: str) -> list[Any]:
+        """Give all that it has to show of a prompt, with when each text came to be shown."""
+        shown = [message.json for session in self._asked(text) for message in session.messages]
+        return [shown, {part: at for part, at in self._whole.items() if part in json.dumps(shown)}]
+
     def _asked(self, text: str) -> list[FakeSession]:
         """Give the sessions that were asked this; each task has one of its own."""
-        sessions = self.fake.sessions.values()
-        return [one for one in sessions if any(_is_user(told) and text in _text(told) for told in one.messages)]
+        return [self.fake.sessions[name] for name in self._told.get(text, ())]
 
     # Faults
 
@@ -113,7 +144,10 @@ class Upstream:
             await asyncio.sleep(self.chance.uniform(0.2, 1.5))
             (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
             self.faults[kind] += 1
+            began = time.time()
             await self._break(kind)
+            if kind in _UNASKABLE:
+                self._unaskable.append((began, time.time()))
 
     async def _break(self, kind: str) -> None:  # noqa: C901 - one line for each kind
         faults, chance = self.fake.faults, self.chance

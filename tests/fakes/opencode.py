@@ -128,11 +128,11 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
             feed.put(error)
 
     async def restart(self) -> None:
-        """Forget what is in flight, as a restart does, however it comes."""
-        for session in list(self.sessions.values()):
-            await session.stop()
+        """Forget what is in flight, all at once, as a restart does, however it comes."""
+        dropped = [job for session in self.sessions.values() for job in session.drop()]
         self._asked.clear()
         self.cut(httpx.ReadError("the connection was reset"))
+        await asyncio.gather(*dropped, return_exceptions=True)
 
     def beat(self) -> None:
         """Send a heartbeat."""

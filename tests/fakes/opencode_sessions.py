@@ -201,23 +201,24 @@ class FakeSession:
             self._queue.clear()
             self.begin(prompt, more)
 
-    async def stop(self) -> None:
-        """Stop working, without a word."""
+    def drop(self) -> list[asyncio.Task[None]]:
+        """Work on nothing any more, at once and without a word; gives what is still to be waited for."""
         self._queue.clear()
-        for child in self.children:
-            await child.stop()
+        self.busy = False
+        dropped = [job for child in self.children for job in child.drop()]
         if self.job is not None:
             self.job.cancel()
-            await asyncio.gather(self.job, return_exceptions=True)
-        self.busy = False
+            dropped.append(self.job)
+        return dropped
 
     async def abort(self) -> None:
         """Stop working, as OpenCode tells it: first that it rests, then what becomes of what was under way."""
         if not self.busy:
             self.say_idle()
             return
-        await self.stop()
+        dropped = self.drop()
         self.say_aborted()
+        await asyncio.gather(*dropped, return_exceptions=True)
 
     def say_aborted(self) -> None:
         """Tell what an abort did."""
