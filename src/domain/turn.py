@@ -16,6 +16,9 @@ What makes this hard is that OpenCode's own signs are not to be trusted one by o
 So an idle ends the turn only if the feed told an answer before it and the last one is whole; else the turn is
 `doubtful` and asks its driver for a recollection, which decides. What a recollection does not show clearly (rest
 without an end, an interrupt that is gone) must be seen twice: it is gathered by several calls while OpenCode goes on.
+
+Readers keep blocks in the order they were told of them. So what begins after a gap waits until a recollection has shown
+what was missed before it; blocks that were told of go on meanwhile.
 """
 
 from __future__ import annotations
@@ -233,7 +236,7 @@ class Turn:
         return [update for telling in self._behind.take_all() for update in self._hear_part(telling)]
 
     def close(self, state: TaskState, text: str = "", failure: Failure | None = None) -> list[Update]:
-        """End the turn from outside; nothing if it is over."""
+        """End the turn from outside, behind all that is known of it; nothing if it is over."""
         if self.outcome is not None:
             return []
         updates = self.tell_behind()
