@@ -13,6 +13,7 @@ import pytest
 from attrs import evolve
 
 from opencode_a2a_server.app.ports.journal import Journal, Reader, TaskLog
+from opencode_a2a_server.app.ports.tasks import BEGIN, Wanted
 from opencode_a2a_server.domain.errors import IllegalTransition, InvalidRequest, TaskNotFound
 from opencode_a2a_server.domain.ids import (
     ArtifactId,
@@ -122,6 +123,18 @@ async def test_a_task_that_was_created_can_be_opened_by_others(life: Life) -> No
 async def test_a_task_nobody_created_is_not_found(life: Life) -> None:
     with pytest.raises(TaskNotFound):
         await life.journal.open(TaskId("nobody's"))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+async def test_what_no_store_could_keep_is_looked_for_like_anything_that_is_not_there(life: Life, name: str) -> None:
+    alice = Principal("alice")
+    with pytest.raises(TaskNotFound):
+        await life.journal.open(TaskId(name))
+
+    assert await life.bindings.find(alice, ContextId(name)) is None
+    assert await life.interrupts.find(alice, RequestId(name)) is None
+    assert list(await life.push_configs.of(TaskId(name))) == []
+    assert (await life.journal.page(alice, Wanted(context_id=ContextId(name)), 5, BEGIN)).total == 0
 
 
 async def test_a_task_is_not_created_twice(life: Life) -> None:

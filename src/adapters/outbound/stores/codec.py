@@ -271,6 +271,15 @@ def check_text(*texts: str) -> None:
         _dump(text)
 
 
+def can_be_kept(*texts: str) -> bool:
+    """Say whether there may be something of these names: what cannot be kept cannot be found, and databases mind it."""
+    try:
+        check_text(*texts)
+    except InvalidRequest:
+        return False
+    return True
+
+
 def _dump(value: Any) -> bytes:
     try:
         return _encode(value)

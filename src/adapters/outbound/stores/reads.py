@@ -22,6 +22,7 @@ from opencode_a2a_server.domain.session import Binding, Directory, Ownership, Se
 from opencode_a2a_server.domain.state import TaskState
 
 from . import interrupt_statements, listing, push_statements, statements
+from .codec import can_be_kept
 from .pressing import unpressed
 from .statements import Statement, place, snapshot_of
 from .storage import READ_BYTES, Head, Line, Standing, Stored, fitting
@@ -74,6 +75,8 @@ class SqlReads(ABC):
 
     async def load(self, task_id: TaskId) -> Stored | None:
         """Give a task by one look-up."""
+        if not can_be_kept(task_id):
+            return None
         async with self.reading() as link:
             rows = await link.run(statements.LOAD, {"id": task_id})
         if not rows:
@@ -114,6 +117,8 @@ class SqlReads(ABC):
 
     async def page(self, principal: Principal, wanted: Wanted, size: int, after: Place) -> Page:
         """List tasks by an index that is in their order, and count them where they are counted already."""
+        if not can_be_kept(wanted.context_id or ""):
+            return Page.of([], size, 0)
         values = listing.values(principal, wanted, size, after)
         async with self.reading() as link:
             rows = await link.run(listing.page(wanted), values)
@@ -122,6 +127,8 @@ class SqlReads(ABC):
 
     async def find(self, principal: Principal, context_id: ContextId) -> Binding | None:
         """Give a binding."""
+        if not can_be_kept(context_id):
+            return None
         async with self.reading() as link:
             rows = await link.run(statements.FIND, {"principal": principal, "context_id": context_id})
         if not rows:
@@ -143,6 +150,8 @@ class SqlReads(ABC):
 
     async def find_interrupt(self, principal: Principal, request: RequestId) -> Registered | None:
         """Look one up, by the primary key."""
+        if not can_be_kept(request):
+            return None
         async with self.reading() as link:
             rows = await link.run(interrupt_statements.FIND, {"whose": principal, "which": request})
         return Registered(TaskId(rows[0][0]), rows[0][1]) if rows else None
@@ -154,6 +163,8 @@ class SqlReads(ABC):
 
     async def push_configs(self, task_id: TaskId) -> Sequence[Outbox]:
         """Give those of a task."""
+        if not can_be_kept(task_id):
+            return ()
         async with self.reading() as link:
             return [push_statements.outbox_of(row) for row in await link.run(push_statements.OF_TASK, {"of": task_id})]
 
