@@ -99,6 +99,8 @@ class Replica:
     _watched: dict[int, tuple[float, float]] = field(factory=dict, init=False)
     """When the others last renewed their rows, as these say, and since when they have said that."""
     _looked_at: float = field(default=float("-inf"), init=False)
+    _renewed_at: float = field(default=float("-inf"), init=False)
+    """No later than the row was last renewed."""
 
     # For the rest of this package
 
@@ -136,13 +138,14 @@ class Replica:
 
     async def join(self) -> None:
         """Take a place; those which are no longer renewed are deleted."""
+        asked_at = self._clock.monotonic()
         with self._reasons():
             await self._listen()
             self.id = await self._line.fetchval(_JOIN, self.name)
             await self._line.execute(_SAY_WHOSE, self.id)
             await self._bury({})
             await self._line.execute(TELL, CHANGED)
-        self._looked_at = self._clock.monotonic()
+        self._looked_at, self._renewed_at = self._clock.monotonic(), asked_at
         _log.info("this process is replica %d", self.id)
 
     async def run(self) -> None:
@@ -184,7 +187,7 @@ class Replica:
 
         """
         token = self.held()
-        if self._clock.monotonic() - self._looked_at < GONE_SECONDS:
+        if self._clock.monotonic() - self._renewed_at < GONE_SECONDS:
             return
         try:
             await self._clock.within(_ANSWER_SECONDS, self.beat())
@@ -206,13 +209,16 @@ class Replica:
         if not self.id:
             await self.join()
         token = self.id
+        asked_at = self._clock.monotonic()
         with self._reasons():
             own, others, seen = await self._line.fetchrow(_BEAT, token)
             self.others = bool(others)
             silent = self._silent(dict(zip(others or (), seen or (), strict=True)))
             if own and self._clock.monotonic() - self._steady_since >= LEASE_SECONDS:
                 await self._bury(silent)
-        if not own:
+        if own:
+            self._renewed_at = asked_at
+        else:
             self.lose(token)
 
     def _silent(self, seen: Mapping[int, float]) -> Mapping[int, float]:
