@@ -196,6 +196,30 @@ def test_a_turn_of_a_replica_that_is_killed_goes_on_and_its_stream_resumes_on_an
     print(f"the stream went on {first_after:.1f} s after the kill")  # noqa: T201
 
 
+def test_a_replica_that_stood_still_leaves_its_turns_to_who_took_them_over(
+    one: RunningService, other: RunningService
+) -> None:
+    task_id = begin(one, "[[text n=400 delay=0.03]]")
+    watching = Telling(other, f"/tasks/{task_id}:subscribe")
+    until(lambda: len(watching.frames) > 10, what="some text")
+    one.pause()
+    try:
+        until(lambda: "taken for dead" in other.log, within=20, what="one that is found dead")
+    finally:
+        one.go_on()
+    until(lambda: "was taken for dead" in one.log, within=20, what="one that finds out what became of it")
+
+    whole = watching.whole()
+    replayed: list[Frame] = []
+    with one.stream(f"/tasks/{task_id}:subscribe", last_event_id=f"{task_id}:1") as stream:
+        replayed.extend(stream)
+    again = call(one, "/message:send", message("[[text n=3]]", at_once=False))
+
+    assert ended_well(whole)
+    assert (text_of(replayed), numbers(replayed)) == (words(400), sorted(set(numbers(replayed))))
+    assert "COMPLETED" in again["task"]["status"]["state"]
+
+
 def test_a_rolling_restart_loses_nothing(one: RunningService, other: RunningService) -> None:
     tasks = [begin(service, "[[text n=200 delay=0.03]]") for service in (one, other, one, other)]
     watching = Telling(other, f"/tasks/{tasks[0]}:subscribe")
