@@ -215,6 +215,11 @@ class Bodies:
                 self._growing.discard(artifact)
 
 
+def says_text(body: bytes) -> bool:
+    """Whether a body is text that is appended, by the first byte behind its version."""
+    return body[3:4] != b"{"
+
+
 def dump_task(task: Task) -> bytes:
     """Give a task whole."""
     return _dump([VERSION, _TASK.dump(task)])

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -215,6 +215,10 @@ class PostgresStorage(SqlReads):
         """Lend the connection that writes, in a transaction."""
         async with self._transaction(self.replica.held()) as pen:
             yield _Link(pen)
+
+    def sweeping(self) -> AbstractAsyncContextManager[_Link]:
+        """Lend the connection that writes."""
+        return self.changing()
 
     async def used(self) -> int:
         """Ask for the size of our tables and indexes; what was freed in them counts until PostgreSQL has reused it."""

@@ -64,6 +64,8 @@ class SqlReads(ABC):
     """The reading half of a storage."""
 
     _owners: ClassVar[Statement] = statements.OWNERS
+    _sizes: ClassVar[Statement] = statements.SIZES
+    _lines: ClassVar[Statement] = statements.LINES
 
     @abstractmethod
     def reading(self) -> AbstractAsyncContextManager[Link]:
@@ -95,11 +97,11 @@ class SqlReads(ABC):
             "known_as": head.key,
         }
         async with self.reading() as link:
-            sizes = await link.run(statements.SIZES, wanted)
+            sizes = await link.run(self._sizes, wanted)
             if not sizes:
                 return ()
             wanted["upto"], _ = sizes[fitting(size for _, size in sizes) - 1]
-            rows = await link.run(statements.LINES, wanted)
+            rows = await link.run(self._lines, wanted)
         lines: list[Line] = []
         room = READ_BYTES
         for where, at, kept in rows:

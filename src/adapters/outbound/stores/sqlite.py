@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import aiosqlite
 from attrs import define, field, frozen
@@ -24,10 +24,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from opencode_a2a_server.app.ports.retention import Keeping, Swept
 from opencode_a2a_server.domain.errors import JournalUnavailable
 
-from . import statements
+from . import pieces, statements
 from .changes import changes
 from .files import claim, existing, hold
-from .reads import Link, SqlReads
+from .pieces import Pieces, settle
+from .reads import SqlReads
 from .schema import CURRENT, VERSIONS, Schema, bring_up, judge
 from .statements import Statement, task_row
 from .storage import Batch
@@ -101,8 +102,11 @@ class _Link:
     async def ask(self, sql: str) -> list[Any]:
         return list(await self._driver.execute_fetchall(sql))
 
-    async def write(self, batch: Batch) -> None:
-        await self._driver.executemany("", partial(_write, batch))  # see _Obliging
+    async def write(self, batch: Batch, gathering: Pieces) -> None:
+        await self._driver.executemany("", partial(_write, batch, gathering))  # see _Obliging
+
+    async def settle(self) -> None:
+        await self._driver.executemany("", settle)
 
     async def rollback(self) -> None:
         await self._driver.rollback()
@@ -117,10 +121,14 @@ class _Link:
 class SqliteStorage(SqlReads):
     """A storage in one file."""
 
+    _sizes: ClassVar[Statement] = pieces.SIZES
+    _lines: ClassVar[Statement] = pieces.LINES
+
     path: Path
     _held: ExitStack
     _writing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _pen: _Link | None = field(default=None, init=False)
+    _pieces: Pieces = field(factory=Pieces, init=False)
     _readers: int = field(default=0, init=False)
     _free: asyncio.LifoQueue[_Link] = field(factory=asyncio.LifoQueue, init=False)
     """Those of the readers that nobody reads with: a connection whose maker is cancelled is lost, so all are made first."""
@@ -160,15 +168,22 @@ class SqliteStorage(SqlReads):
     async def write(self, batch: Batch) -> None:
         """Write one transaction."""
         async with self._transaction() as pen:
-            await pen.write(batch)
+            await pen.write(batch, self._pieces)
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[Link]:
+    async def changing(self) -> AsyncIterator[_Link]:
         """Lend the connection that writes."""
         async with self._transaction() as pen:
             await pen.command("BEGIN IMMEDIATE")
             yield pen
             await pen.command("COMMIT")
+
+    @asynccontextmanager
+    async def sweeping(self) -> AsyncIterator[_Link]:
+        """Lend the connection that writes; pieces are put in their places before."""
+        async with self.changing() as pen:
+            await pen.settle()
+            yield pen
 
     async def used(self) -> int:
         """Count the pages with something in them."""
@@ -284,7 +299,7 @@ def _bring_up(path: Path) -> None:
         connection.commit()
 
 
-def _write(batch: Batch, database: sqlite3.Connection) -> None:
+def _write(batch: Batch, gathering: Pieces, database: sqlite3.Connection) -> None:
     """Write a transaction, on the driver's thread."""
 
     def run(statement: Statement, values: Mapping[str, Any]) -> sqlite3.Cursor:
@@ -294,9 +309,9 @@ def _write(batch: Batch, database: sqlite3.Connection) -> None:
         (head.key,) = run(statements.ADD_TASK, task_row(head, batch.standings[head])).fetchone()
     for statement, values in changes(batch):
         run(statement, values)
-    for sql, added in statements.add_updates(batch.rows):
-        database.execute(sql, added)
+    gathered = gathering.write(batch.rows, database)
     database.commit()
+    gathering.written(gathered)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Self, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import JSON, bindparam, cast, column, delete, exists, func, select, text, update
+from sqlalchemy import JSON, ColumnElement, Table, bindparam, cast, column, delete, exists, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
@@ -106,9 +106,9 @@ _AT_ONCE = (256, 64, 16, 4, 1)
 """Rows that one statement takes: few lengths, so that all of them stay compiled; SQLite once took 999 values at most."""
 
 
-def add_updates(rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
+def add_rows(one: Statement, rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
     """
-    Give statements that add these updates, as few as do.
+    Give statements that add rows of updates as one that adds a single row does, as few as do.
 
     SQLite's driver lets other threads run while a statement does, and waits for its turn after it: one for each row
     costs several times what SQLite does for them.
@@ -116,13 +116,13 @@ def add_updates(rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
     start = 0
     for length in _AT_ONCE:
         while len(rows) - start >= length:
-            yield _adding(length), [value for row in rows[start : start + length] for value in update_row(row)]
+            yield _adding(one.sql, length), [value for row in rows[start : start + length] for value in update_row(row)]
             start += length
 
 
 @cache
-def _adding(rows: int) -> str:
-    before, values, after = ADD_UPDATE.sql.partition("(?, ?, ?)")
+def _adding(sql: str, rows: int) -> str:
+    before, values, after = sql.partition("(?, ?, ?)")
     return before + ", ".join([values] * rows) + after
 
 
@@ -143,16 +143,27 @@ LOAD = Statement.of(
     .where(TASKS.c.id == bindparam("id"))
 )
 UNFINISHED = Statement.of(select(TASKS.c.id).where(text(NOT_ENDED)).order_by(TASKS.c.created_at, TASKS.c.key))
-_WANTED = (
-    UPDATES.c.place > bindparam("after"),
-    UPDATES.c.place <= bindparam("upto"),
-    # SQLite may give the key of the newest task, when that was removed, to another one.
-    exists().where(TASKS.c.id == bindparam("of"), TASKS.c.key == bindparam("known_as")),
-)
+
+
+def wanted(updates: Table) -> tuple[ColumnElement[bool], ...]:
+    """Say which rows of a table of updates a read is for."""
+    return (
+        updates.c.place > bindparam("after"),
+        updates.c.place <= bindparam("upto"),
+        # SQLite may give the key of the newest task, when that was removed, to another one.
+        exists().where(TASKS.c.id == bindparam("of"), TASKS.c.key == bindparam("known_as")),
+    )
+
+
 SIZES = Statement.of(
-    select(UPDATES.c.place, func.length(UPDATES.c.body)).where(*_WANTED).order_by(UPDATES.c.place).limit(READ_ENTRIES)
+    select(UPDATES.c.place, func.length(UPDATES.c.body))
+    .where(*wanted(UPDATES))
+    .order_by(UPDATES.c.place)
+    .limit(READ_ENTRIES)
 )
-LINES = Statement.of(select(UPDATES.c.place, UPDATES.c.at, UPDATES.c.body).where(*_WANTED).order_by(UPDATES.c.place))
+LINES = Statement.of(
+    select(UPDATES.c.place, UPDATES.c.at, UPDATES.c.body).where(*wanted(UPDATES)).order_by(UPDATES.c.place)
+)
 FIND = Statement.of(
     select(BINDINGS.c.session_id, BINDINGS.c.directory).where(
         BINDINGS.c.principal == bindparam("principal"), BINDINGS.c.context_id == bindparam("context_id")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
@@ -70,6 +71,10 @@ FORGET_BINDINGS = Statement.of(delete(BINDINGS).where(*_UNUSED))
 
 class Sweepable(Changing, Protocol):
     """A storage that says how much it holds, too."""
+
+    def sweeping(self) -> AbstractAsyncContextManager[Link]:
+        """Lend the connection that writes, in one transaction, with all updates in their places."""
+        ...
 
     async def used(self) -> int:
         """Say how many bytes it has in use."""
@@ -144,7 +149,7 @@ async def sweep(storage: Sweepable, keeping: Keeping, now: float, *, dry: bool) 
     judge = Judge(keeping, now, await _surplus(storage, keeping), await _excess(storage, keeping))
     after = 0
     while True:
-        async with storage.changing() as link:
+        async with storage.sweeping() as link:
             seen = [Seen.of(row) for row in await link.run(LOOK, {"after": after})]
             for task in seen:
                 fate = judge(task)

@@ -90,6 +90,19 @@ would be looked up for every piece of text.
 
 SEQ_BITS = 32
 
+OF_SQLITE = MetaData()
+"""What only SQLite has."""
+
+PIECES = Table(
+    "pieces",
+    OF_SQLITE,
+    Column("id", Integer, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""Updates that are not in their places yet, in the order of their writing: never many. No index, it would cost as much."""
+
 SNAPSHOTS = Table(
     "snapshots",
     METADATA,

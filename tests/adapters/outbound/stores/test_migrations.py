@@ -38,6 +38,7 @@ from opencode_a2a_server.domain.updates import (
     TurnStarted,
     Update,
 )
+from tests.adapters.outbound.stores.of_sqlite import TABLES
 from tests.fakes import postgres
 from tests.fakes.clock import TurnedClock
 
@@ -146,7 +147,7 @@ async def test_the_migrations_make_the_tables_this_release_knows_and_unmake_them
     engine = create_engine(f"sqlite:///{tmp_path / 'tasks.db'}")
     with engine.begin() as connection:
         command.upgrade(_config(connection), "head")
-        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+        differences = compare_metadata(MigrationContext.configure(connection), TABLES)
         command.downgrade(_config(connection), "base")
         left = connection.execute(text("SELECT name FROM sqlite_master WHERE name NOT LIKE 'alembic%'")).all()
     engine.dispose()

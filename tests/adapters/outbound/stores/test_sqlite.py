@@ -21,13 +21,13 @@ from sqlalchemy.engine import Engine
 from opencode_a2a_server.adapters.outbound.stores.errors import SchemaUnknown, StoreUnusable
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage, check_schema
 from opencode_a2a_server.adapters.outbound.stores.statements import UNFINISHED
-from opencode_a2a_server.adapters.outbound.stores.tables import METADATA
 from opencode_a2a_server.adapters.outbound.stores.writer import Pace
 from opencode_a2a_server.domain.errors import JournalDamaged, JournalUnavailable
 from opencode_a2a_server.domain.ids import ArtifactId, ContextId, MessageId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message, Role, TextPart
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, StatusChanged, TaskSubmitted, TextAppended
+from tests.adapters.outbound.stores.of_sqlite import TABLES
 from tests.fakes.clock import TurnedClock
 from tests.fakes.stores import Life, Stores
 
@@ -162,7 +162,7 @@ async def test_an_empty_file_gets_the_tables_this_release_knows(path: Path) -> N
 
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert compare_metadata(MigrationContext.configure(connection), TABLES) == []
     engine.dispose()
     assert run(path, "PRAGMA journal_mode") == [("wal",)]
 

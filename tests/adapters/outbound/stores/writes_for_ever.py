@@ -14,20 +14,23 @@ from opencode_a2a_server.domain.updates import ArtifactTold, BlockKind, TaskSubm
 TEXT = ArtifactId("prt_1")
 
 
-async def main(url: str) -> None:
-    """Write `<3><4><5>...`: each piece of text is its update's number."""
+async def main(url: str, tasks: int) -> None:
+    """Write `<3><4><5>...` into each task: a piece of text is its update's number."""
     submitted = TaskSubmitted(ContextId("context"), Principal("alice"), Message(MessageId("m-1"), Role.USER, ()))
     async with open_stores(url, SystemClock()) as stores:
-        log = await stores.journal.create(TaskId("task-1"), submitted)
-        log.append([ArtifactTold(TEXT, BlockKind.TEXT, ())])
+        logs = [await stores.journal.create(TaskId(f"task-{number}"), submitted) for number in range(1, tasks + 1)]
+        for log in logs:
+            log.append([ArtifactTold(TEXT, BlockKind.TEXT, ())])
+        rounds, behind = (50, 100) if tasks == 1 else (1, 7)  # those of several tasks are to be little pieces
         while True:
-            for _ in range(50):
+            for log in logs * rounds:
                 first = log.task.seq + 1
                 log.append([TextAppended(TEXT, f"<{seq}>") for seq in range(first, first + 7)])
-            await log.durable(Seq(log.task.seq - 100))
-            sys.stdout.write(f"{log.task.seq - 100}\n")
+            for log in logs:
+                await log.durable(Seq(log.task.seq - behind))
+            sys.stdout.write(f"{logs[0].task.seq - behind}\n")
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
