@@ -270,6 +270,34 @@ async def test_text_takes_at_most_three_times_its_bytes(stores: Stores) -> None:
     assert max(sizes) < 3 * sum(map(len, texts))
 
 
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts what a process writes")
+async def test_eight_long_texts_write_less_than_three_times_their_bytes(stores: Stores) -> None:
+    chance = random.Random(2)  # noqa: S311 - no secret
+    texts = ["".join(chance.choices(PROSE, k=4000)) for _ in range(60)]
+    async with stores.live() as life:
+        logs = [await life.journal.create(TaskId(f"task-{number}"), SUBMITTED) for number in range(8)]
+        for log in logs:
+            log.append([TOLD])
+            await log.durable()
+
+        before = bytes_written()
+        for text in texts:
+            for log in logs:
+                log.append([TextAppended(TEXT, text)])
+            await log.durable()
+        for log in logs:
+            await log.durable(log.append([StatusChanged(TaskState.COMPLETED)]))
+    written = bytes_written() - before  # with what closing folds in
+
+    assert written < 3 * 8 * sum(map(len, texts))
+
+
+def bytes_written() -> int:
+    """Say how many bytes this process has given to the system to write, to files already written twice."""
+    counted = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counted["wchar"])
+
+
 def size(stores: Stores) -> int:
     return sum(file.stat().st_size for file in stores.directory.iterdir() if not file.name.endswith("-shm"))
 
