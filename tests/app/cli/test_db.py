@@ -69,7 +69,7 @@ def test_an_old_store_is_found_out_and_upgraded(path: Path) -> None:
             "DROP TABLE alembic_version; DROP TABLE interrupts; DROP TABLE session_owners; DROP TABLE push_configs;"
             "DROP TABLE tallies; DROP TRIGGER tally_begun; DROP TRIGGER tally_moved; DROP TRIGGER tally_gone;"
             "DROP INDEX ix_tasks_by_principal; DROP INDEX ix_tasks_by_context; DROP INDEX ix_tasks_by_state;"
-            "DROP TABLE session_work; DROP TABLE ledger; DROP TABLE errands; DROP TABLE holds; DROP TABLE replicas; ALTER TABLE tasks DROP COLUMN owner;"
+            "DROP TABLE pieces; DROP TABLE session_work; DROP TABLE ledger; DROP TABLE errands; DROP TABLE holds; DROP TABLE replicas; ALTER TABLE tasks DROP COLUMN owner;"
             "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY);"
             "INSERT INTO alembic_version VALUES ('0001');"
         )
