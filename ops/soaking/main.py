@@ -59,7 +59,9 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
         await killing
         watching.cancel()
         await playing
+        played = time.monotonic() - end
         await clients.count_up()
+        counted = time.monotonic() - end
         for what, much in (await left_in(services)).items():
             clients.complain("left", f"{much:g} {what}")
         for line, times in complaints_of(services).items():
@@ -76,6 +78,8 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
         "faults": sum(upstream.faults.values()),
         "rss_mb": used,
         "rss_at_tasks": {name: memory.tasks_at(began, seconds, share) for name, share in shares.items()},
+        "last_client_after_seconds": round(played),
+        "last_task_after_seconds": round(counted),
         "answers": dict(sorted(clients.answers.items())),
         "seed": chosen.seed,
     }

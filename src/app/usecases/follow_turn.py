@@ -86,6 +86,8 @@ class FollowTurn:
     """How often in a row the runtime could not be asked."""
     _unheard: Sequence[Event] = field(default=(), init=False)
     """What was heard while the runtime was asked, and belongs behind what it showed."""
+    _listens: bool = field(default=False, init=False)
+    """Whether it listens until the runtime, which was asked, has answered."""
     _aborts: int = field(default=0, init=False)
     _aborted_at: float = field(default=0.0, init=False)
     _news: bool = field(default=False, init=False)
@@ -351,19 +353,28 @@ class FollowTurn:
         """
         recalling = soon(self.clock, self._call_patience(), self.agent.recall(self.session, self.turn.prompt))
         asked = asyncio.get_running_loop().create_task(recalling)
-        asked.add_done_callback(lambda _: self.hearing.wake())
+        asked.add_done_callback(self._stop_listening)
         meanwhile = Meanwhile(self.turn)
         try:
             while not asked.done():
-                if heard := await self.hearing.next():
+                self._listens = True
+                heard = await self.hearing.next()
+                self._listens = False
+                if heard:
                     await self._tell(meanwhile.hear(heard))
                 if self._is_wanted and not asked.done():
                     return None
             return asked.result()
         finally:
+            self._listens = False
             self._unheard = meanwhile.kept
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
+
+    def _stop_listening(self, _: object) -> None:
+        """Go on with what is shown; who does not listen must not be woken by it when he next does."""
+        if self._listens:
+            self.hearing.wake()
 
     @property
     def _is_wanted(self) -> bool:
