@@ -174,7 +174,13 @@ class Played:
         return (Reason("hm "), one, RunTool("read"), two, Delegate((Say("below "),)), three)
 
     async def _read(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
-        """Read a stream, on whichever replica, until it ends or is cut."""
+        """Read a stream, on whichever replica, until it ends or is cut, or the task should have ended."""
+        left = max(self.began + _NEVER_SECONDS - time.monotonic(), 1.0)
+        with suppress(TimeoutError):  # a stream is kept alive although its task is forgotten
+            async with asyncio.timeout(left):
+                await self._stream(method, path, body)
+
+    async def _stream(self, method: str, path: str, body: dict[str, Any] | None) -> None:
         chance = self.clients.chance
         service = chance.choice(self.clients.services)
         cut_after = chance.randint(1, 40) if chance.random() < _CUT else 10_000_000
@@ -294,7 +300,8 @@ class Played:
         self.clients.complain(kind, text, self)
 
     async def _polled(self) -> dict[str, Any]:
-        while True:
+        give_up = time.monotonic() + _NEVER_SECONDS
+        while time.monotonic() < give_up:
             service = self.clients.chance.choice(self.clients.services)
             with suppress(httpx.HTTPError):
                 answer = await self.http.get(f"{service.url}/tasks/{self._task}", headers=service.headers)
@@ -302,6 +309,9 @@ class Played:
                     task: dict[str, Any] = answer.json()
                     return task
             await asyncio.sleep(_AGAIN_SECONDS)
+        self._complain("lost", f"{self._task} cannot be read")
+        forgotten: dict[str, Any] = self.frames[0][1]["task"]
+        return forgotten
 
 
 def _own(artifacts: dict[str, dict[str, Any]]) -> str:
