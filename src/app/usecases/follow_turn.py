@@ -351,8 +351,9 @@ class FollowTurn:
 
         Meanwhile the texts that are being told go on: it may take long, or never answer this call.
         """
-        recalling = soon(self.clock, self._call_patience(), self.agent.recall(self.session, self.turn.prompt))
-        asked = asyncio.get_running_loop().create_task(recalling)
+        if self._is_wanted:
+            return None
+        asked = asyncio.get_running_loop().create_task(self._recall(self._call_patience()))
         asked.add_done_callback(self._stop_listening)
         meanwhile = Meanwhile(self.turn)
         try:
@@ -370,6 +371,9 @@ class FollowTurn:
             self._unheard = meanwhile.kept
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
+
+    async def _recall(self, patience: float) -> Recollection:
+        return await soon(self.clock, patience, self.agent.recall(self.session, self.turn.prompt))
 
     def _stop_listening(self, _: object) -> None:
         """Go on with what is shown; who does not listen must not be woken by it when he next does."""
@@ -405,8 +409,7 @@ class FollowTurn:
         """Ask until there is an answer: to one call there may never be any."""
         while True:
             with suppress(AgentUnreachable, AgentFault):
-                recalling = self.agent.recall(self.session, self.turn.prompt)
-                return await soon(self.clock, self.pace.abort / 2, recalling)
+                return await self._recall(self.pace.abort / 2)
             await self.clock.sleep(self.pace.retry)
 
     def _abort_is_due(self) -> bool:

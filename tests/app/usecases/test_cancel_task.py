@@ -290,6 +290,17 @@ async def test_an_abort_whose_effect_goes_unheard_is_looked_after(house: House) 
     assert task.state is TaskState.CANCELED
 
 
+async def test_a_cancellation_that_comes_with_a_gap_does_not_wait_for_what_was_missed(house: House) -> None:
+    task = await house.begin(Say("so far"), Hang())
+    house.agent.hangs["recall"] = 1
+
+    house.turns.cancel(house.log(task))
+    with house.stage.scripted.lapse():
+        await house.clock.turn()
+
+    assert house.agent.calls[-1] == "abort"
+
+
 async def test_two_cancellations_at_once_end_the_same(house: House) -> None:
     task = await house.begin(Hang())
 
