@@ -23,6 +23,8 @@ from tests.fakes.acts import Act, AskPermission, AskQuestion, Delegate, Hang, Re
 
 _NEVER_SECONDS = 150.0
 """Without an end for so long, a task has none."""
+_SLOW_SECONDS = 60.0
+"""What takes so long is looked at, and no fault: a call without an answer is given 40 seconds."""
 _AGAIN_SECONDS = 0.3
 _CUT = 0.7
 """How many of the connections are cut."""
@@ -51,6 +53,8 @@ class Clients:
     """All that is known of each task that was complained of."""
     answers: Counter[str] = field(factory=Counter)
     """What was answered in place of what was asked for, and how streams were ended with an error."""
+    seconds: list[float] = field(factory=list)
+    """How long tasks took, for their clients."""
     judged: set[str] = field(factory=set)
     """Tasks that somebody has followed to the end."""
     _numbers: itertools.count[int] = field(factory=lambda: itertools.count(100_000))  # none begins another
@@ -92,13 +96,25 @@ class Clients:
             if not (token := page.get("nextPageToken", "")):
                 return tasks
 
+    def ended(self, played: Played, seconds: float) -> None:
+        """Note that somebody has followed a task to its end, and how long that took."""
+        self.judged.add(played.task)
+        self.seconds.append(seconds)
+        if seconds > _SLOW_SECONDS:
+            self.counts["slow"] += 1
+            self._testify("slow", f"{played.task} ({played.kind}) took {seconds:.0f} seconds", played)
+
     def complain(self, kind: str, text: str, of: Played | None = None) -> None:
         """Note a fault of the service."""
         self.counts[kind] += 1
         self.complaints.append(f"{kind}: {text}")
         if of is not None:
-            shown = self.upstream.history_of(of.prompt)
-            self.evidence.append({"fault": kind, "says": text, "read": list(of.frames), "shown": shown})
+            self._testify(kind, text, of)
+
+    def _testify(self, kind: str, text: str, played: Played) -> None:
+        shown = self.upstream.history_of(played.prompt)
+        read = list(zip(played.moments, played.frames, strict=True))
+        self.evidence.append({"fault": kind, "says": text, "read": read, "shown": shown})
 
 
 @define(eq=False)
@@ -110,6 +126,8 @@ class Played:
     number: int
     began: float = field(factory=time.monotonic)
     frames: list[Frame] = field(factory=list)
+    moments: list[float] = field(factory=list)
+    """When each frame was read, in seconds since the epoch."""
     kind: str = field(init=False)
     said: str = field(init=False)
     """What the agent says if nothing comes in between."""
@@ -127,14 +145,14 @@ class Played:
         self.clients.counts["tasks"] += 1
         while self._state not in TERMINAL:
             if time.monotonic() - self.began > _NEVER_SECONDS:
-                self._complain("never_ended", f"{self._task} is {self._state} ({self.kind})")
+                self._complain("never_ended", f"{self.task} is {self._state} ({self.kind})")
                 return
             with suppress(httpx.HTTPError):
                 await self._intervene()
-                await self._read("GET", f"/tasks/{self._task}:subscribe")
+                await self._read("GET", f"/tasks/{self.task}:subscribe")
             await asyncio.sleep(_AGAIN_SECONDS * self.clients.chance.random())
         await self._judge()
-        self.clients.judged.add(self._task)
+        self.clients.ended(self, time.monotonic() - self.began)
         del self.clients.upstream.fake.scripts[text]
 
     @property
@@ -143,7 +161,8 @@ class Played:
         return f"soak {self.number}"
 
     @property
-    def _task(self) -> str:
+    def task(self) -> str:
+        """Its id."""
         task: str = self.frames[0][1]["task"]["id"]
         return task
 
@@ -201,12 +220,13 @@ class Played:
                     self._told_error(frame["error"])
                     return
                 self.frames.append((frame_id, frame))
+                self.moments.append(time.time())
                 read += 1
                 if read >= cut_after:
                     self.clients.counts["cuts"] += 1
                     return
         if self._state not in TERMINAL and "REQUIRED" not in self._state:
-            self._complain("ended_without_a_word", f"a stream of {self._task}, which is {self._state}")
+            self._complain("ended_without_a_word", f"a stream of {self.task}, which is {self._state}")
 
     def _refused(self, method: str, path: str, status: int, body: str) -> None:
         self.clients.answers[str(status)] += 1
@@ -233,7 +253,7 @@ class Played:
             message = {
                 "messageId": f"answer-{self.number}-{len(self.frames)}",
                 "role": "ROLE_USER",
-                "taskId": self._task,
+                "taskId": self.task,
                 "parts": [{"data": {"request_id": asked["request_id"], **answer}}],
             }
             body = {"message": message, "configuration": {"returnImmediately": True}}
@@ -241,9 +261,7 @@ class Played:
             self.clients.answers[f"answer {answered.status_code}{_reason(answered)}"] += 1
         elif self.kind == "canceled" and text and "cancel" not in self._asked_for:
             self._asked_for.add("perhaps")
-            canceled = await self.http.post(
-                f"{service.url}/tasks/{self._task}:cancel", json={}, headers=service.headers
-            )
+            canceled = await self.http.post(f"{service.url}/tasks/{self.task}:cancel", json={}, headers=service.headers)
             if canceled.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 self._asked_for.add("cancel")
 
@@ -254,15 +272,15 @@ class Played:
         polled, read = folded([("", {"task": task})]), folded(self.frames)
         places = [int(place.rpartition(":")[2]) for place, _ in self.frames]
         if places != sorted(set(places)):
-            self._complain("duplicated", f"updates of {self._task}: {places}")
+            self._complain("duplicated", f"updates of {self.task}: {places}")
         if polled != read:
-            self._complain("lost", f"what was read of {self._task} is not what is kept: {read} / {polled}")
+            self._complain("lost", f"what was read of {self.task} is not what is kept: {read} / {polled}")
         self._judge_text(_own(polled), state, task["status"])
 
     def _judge_text(self, text: str, state: str, status: dict[str, Any]) -> None:
         """See that it says what OpenCode said, each word once, and ended as it should."""
         complain, upstream, wanted = self._complain, self.clients.upstream, self.said
-        told = f"{self._task} ({self.kind}) is {json.dumps(status)} with {text!r}"
+        told = f"{self.task} ({self.kind}) is {json.dumps(status)} with {text!r}"
         if (prompted := upstream.prompted(self.prompt)) > 1:
             complain("duplicated", f"{told}: OpenCode was prompted {prompted} times")
         if not wanted.startswith(text):
@@ -270,7 +288,7 @@ class Played:
             shown = upstream.shows(self.prompt)
             complain(
                 "duplicated",
-                f"{self._task} ({self.kind}) goes on after {place} characters with {text[place:][:60]!r} instead of "
+                f"{self.task} ({self.kind}) goes on after {place} characters with {text[place:][:60]!r} instead of "
                 f"{wanted[place:][:60]!r}; OpenCode shows {shown[place:][:60]!r}",
             )
         elif not text.startswith(shown := upstream.shows(self.prompt, self._known_by(status))):
@@ -304,12 +322,12 @@ class Played:
         while time.monotonic() < give_up:
             service = self.clients.chance.choice(self.clients.services)
             with suppress(httpx.HTTPError):
-                answer = await self.http.get(f"{service.url}/tasks/{self._task}", headers=service.headers)
+                answer = await self.http.get(f"{service.url}/tasks/{self.task}", headers=service.headers)
                 if answer.status_code == httpx.codes.OK:
                     task: dict[str, Any] = answer.json()
                     return task
             await asyncio.sleep(_AGAIN_SECONDS)
-        self._complain("lost", f"{self._task} cannot be read")
+        self._complain("lost", f"{self.task} cannot be read")
         forgotten: dict[str, Any] = self.frames[0][1]["task"]
         return forgotten
 

@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import json
 import random
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ from ops.soaking.witness import Memory, complaints_of, keep_logs, left_in
 from tests.e2e.service import RunningService
 
 _FAULTS = ("lost", "duplicated", "never_ended", "ended_without_a_word", "refused", "logged", "left")
-_COUNTS = ("tasks", "completed", "failed", "canceled", "forced", "cuts", "kills")
+_COUNTS = ("tasks", "completed", "failed", "canceled", "forced", "slow", "cuts", "kills")
 _SETTINGS = {"A2A_DRAIN_SECONDS": "1", "A2A_LOG_FORMAT": "json"}
 _EARLY, _MIDDLE, _LATE = 1 / 3, 1 / 2, 11 / 12
 """When memory is looked at, in shares of the whole time."""
@@ -78,6 +79,8 @@ async def soak(chosen: argparse.Namespace) -> dict[str, Any]:
         "faults": sum(upstream.faults.values()),
         "rss_mb": used,
         "rss_at_tasks": {name: memory.tasks_at(began, seconds, share) for name, share in shares.items()},
+        "seconds_median": round(statistics.median(clients.seconds), 1) if clients.seconds else 0,
+        "seconds_worst": round(max(clients.seconds, default=0), 1),
         "last_client_after_seconds": round(played),
         "last_task_after_seconds": round(counted),
         "answers": dict(sorted(clients.answers.items())),

@@ -25,6 +25,8 @@ _GAUGES = ("turns_active", "streams_active", "interrupts_waiting", "journal_back
 _LEFT_SECONDS = 30.0
 """For what has ended to be let go of."""
 _BAD = frozenset({"error", "critical"})
+_PYTHON = "py.warnings"
+"""Who warns of what a program does wrong."""
 _EXPECTED = "not ready: OpenCode"
 """What is logged as an error, and is the upstream's, not the service's."""
 
@@ -91,7 +93,8 @@ def complaints_of(services: Sequence[RunningService]) -> Counter[str]:
             except ValueError:
                 found[line[:300]] += 1
                 continue
-            if told.get("level") in _BAD and not told["event"].startswith(_EXPECTED):
+            bad = told.get("level") in _BAD or told.get("logger") == _PYTHON
+            if bad and not told["event"].startswith(_EXPECTED):
                 found[f"{told.get('event')} {told.get('exception', '')[-1200:]}".strip()] += 1
     return found
 
