@@ -55,11 +55,16 @@ def told(client: httpx.Client, task_id: str) -> int:
     return sum(len(part["text"]) for artifact in task.get("artifacts", ()) for part in artifact["parts"])
 
 
+def begun(client: httpx.Client) -> str:
+    """Begin a task that has much to tell; gives its id."""
+    said = {"messageId": "m-1", "role": "ROLE_USER", "parts": [{"text": "go"}]}
+    sent = client.post("/message:send", json={"message": said, "configuration": {"returnImmediately": True}})
+    return str(sent.json()["task"]["id"])
+
+
 def test_a_hundred_that_stopped_reading_keep_nobody_waiting_and_cost_little(service: RunningService) -> None:
     with httpx.Client(base_url=service.url, headers=service.headers, timeout=20) as client, ExitStack() as stack:
-        said = {"messageId": "m-1", "role": "ROLE_USER", "parts": [{"text": "go"}]}
-        sent = client.post("/message:send", json={"message": said, "configuration": {"returnImmediately": True}})
-        task_id = sent.json()["task"]["id"]
+        task_id = begun(client)
         for _ in range(CLIENTS):
             stack.enter_context(subscribed(service, task_id))
         before = memory_of(service)
@@ -77,4 +82,22 @@ def test_a_hundred_that_stopped_reading_keep_nobody_waiting_and_cost_little(serv
     assert grown < CLIENTS * MEMORY + 10 * MEGABYTES * 1024
     assert status == 0
     assert ended < DRAIN_SECONDS + 4, service.log
+    assert "refused to gracefully stop" not in service.log
+
+
+def test_a_hundred_that_are_told_a_large_task_share_it(service: RunningService) -> None:
+    with httpx.Client(base_url=service.url, headers=service.headers, timeout=20) as client, ExitStack() as stack:
+        task_id = begun(client)
+        until(lambda: told(client, task_id) == MEGABYTES * 1_000_000, within=60, what="all that is to be told")
+        before = memory_of(service)
+
+        readers = [stack.enter_context(subscribed(service, task_id)) for _ in range(CLIENTS)]
+        for reader in readers:
+            reader.settimeout(20)
+            assert reader.recv(64)  # and no more of it
+        assert client.get("/health").is_success
+        grown = memory_of(service) - before
+        assert service.terminate() == 0
+
+    assert grown < CLIENTS * 256 + 10 * MEGABYTES * 1024
     assert "refused to gracefully stop" not in service.log

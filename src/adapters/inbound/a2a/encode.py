@@ -129,6 +129,13 @@ def message_response(message: Message, *, shape: Shape = V1_0) -> bytes:
     return to_json(shape.response({"message": message_out(message)}))
 
 
+@define(eq=False)
+class Line:
+    """What opens a stream; all streams that open with the same share it, and it is gone with the last of them."""
+
+    body: bytes
+
+
 @frozen
 class _Said:
     """A status, what `metadata.shared` tells with it, and what metadata tells beside that."""
@@ -153,6 +160,7 @@ class Encoder:
     task: Task
     shape: Shape = V1_0
     _moulds: dict[ArtifactId, tuple[bytes, bytes, bytes]] = field(factory=dict, init=False)
+    _openings: WeakValueDictionary[tuple[Seq, int | None, bool], Line] = field(factory=WeakValueDictionary, init=False)
     _asked: dict[RequestId, Interrupt] = field(init=False)
     """Interrupts that were raised, as far as they were seen: what resolves one names it only by its id."""
 
@@ -168,6 +176,14 @@ class Encoder:
             made = self._text(update, entry.seq) if type(update) is TextAppended else self._other(update, entry)
             entry.encodings[self.shape.version] = made
         return made
+
+    def opening(self, history_length: int | None = None, *, gap: bool = False) -> Line:
+        """Encode the task as it now is, for a stream to open with."""
+        key = self.task.seq, history_length, gap
+        line = self._openings.get(key)
+        if line is None:
+            line = self._openings[key] = Line(task_response(self.task, history_length, gap=gap, shape=self.shape))
+        return line
 
     def _text(self, update: TextAppended, seq: Seq) -> bytes:
         if self.shape.telling is Telling.NOTHING:  # nothing around the text is worth a mould

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from attrs import evolve, field, frozen
 
 from opencode_a2a_server.app.ports.journal import TaskLog
@@ -27,6 +29,8 @@ from .push import Push, PushServices
 from .requests import ListRequest, SendRequest, TaskRequest
 from .sse import Feed
 from .watch import traced
+
+_Told = TypeVar("_Told")
 
 
 @frozen
@@ -147,7 +151,7 @@ class Operations:
             call.principal, traced(request.message), call.cursor, push=self._asked_with(call, request)
         )
         if isinstance(streamed, Message):
-            return Feed(encode.message_response(streamed, shape=self._shape(call)))
+            return Feed(encode.Line(encode.message_response(streamed, shape=self._shape(call))))
         return await self._opened(call, streamed, request.history_length)
 
     async def subscribe(self, call: Call, request: TaskRequest) -> Feed:
@@ -158,15 +162,13 @@ class Operations:
     async def _opened(self, call: Call, subscription: Subscription, history_length: int | None = None) -> Feed:
         """Open with the task, unless the reader has it."""
         log = subscription.log
-        shape = self._shape(call)
-        encoder = self._encoders.of(log.task, shape)
+        encoder = self._encoders.of(log.task, self._shape(call))
         if subscription.resumed:
-            return Feed(b"", subscription, encoder)
-        first = encode.task_response(log.task, history_length, gap=subscription.gap, shape=shape)
-        return Feed(await _durable(log, first), subscription, encoder)
+            return Feed(None, subscription, encoder)
+        return Feed(await _durable(log, encoder.opening(history_length, gap=subscription.gap)), subscription, encoder)
 
 
-async def _durable(log: TaskLog, told: bytes) -> bytes:
+async def _durable(log: TaskLog, told: _Told) -> _Told:
     """Give what is told of the task when it can be told."""
     await log.durable(log.task.seq)
     return told

@@ -28,7 +28,7 @@ from opencode_a2a_server.domain.updates import Entry
 
 from . import shared
 from .drain import Drain
-from .encode import Encoder
+from .encode import Encoder, Line
 from .errors import Fault
 from .reply import EVENTS, NO_STORE, Headers, Reply, piece, start, terms_of
 from .watch import note_refusal
@@ -50,9 +50,9 @@ _GRACE: Final = 1.0
 
 @frozen
 class Feed:
-    """What a stream tells: its first result, then a subscription's updates; without one, nothing more."""
+    """What a stream tells: its first result, if it has one, then a subscription's updates; without one, nothing more."""
 
-    first: bytes
+    first: Line | None
     subscription: Subscription | None = None
     encoder: Encoder | None = None
 
@@ -91,12 +91,13 @@ class EventStream(Reply):
 
     def let_go(self) -> None:
         """Keep nothing of how it began: that may be all a task has, and the stream may be open for long."""
-        self.feed = evolve(self.feed, first=b"")
+        self.feed = evolve(self.feed, first=None)
 
     async def _tell(self, send: Send) -> None:
         subscription, encoder = self.feed.subscription, self.feed.encoder
         if subscription is None or encoder is None:
-            await send(piece(b"data: " + self.envelope.wrap(self.feed.first) + b"\n\n", more=False))
+            only = b"" if self.feed.first is None else self.feed.first.body
+            await send(piece(b"data: " + self.envelope.wrap(only) + b"\n\n", more=False))
             return
         telling = _Telling(self, subscription, encoder, send)
         try:
@@ -141,7 +142,8 @@ class _Telling:
         """
         drain, subscription = self.stream.drain, self.subscription
         with drain.telling(self._interrupt), self._scope:
-            await self._say(self._opening())
+            for frames in self._opening():
+                await self._say(frames)
             self.stream.let_go()
             while not (subscription.ended or drain.ending):
                 self._reading = True
@@ -173,11 +175,13 @@ class _Telling:
         else:
             self._scope.deadline = anyio.current_time() + _GRACE
 
-    def _opening(self) -> bytes:
+    def _opening(self) -> Iterator[bytes]:
+        """Give a long one in slices: a reader that is slow costs one of them, not a task of its own."""
         head, between, end = self._around
-        if not self.stream.feed.first:
-            return _RETRY + b"\n"
-        return b"".join((_RETRY, head, b"%d" % self._told, between, self.stream.feed.first, end))
+        if (first := self.stream.feed.first) is None:
+            yield _RETRY + b"\n"
+            return
+        yield from _sliced(b"".join((_RETRY, head, b"%d" % self._told, between)), first.body, end)
 
     async def _say_all(self, entries: Sequence[Entry]) -> None:
         if not entries:
@@ -187,19 +191,26 @@ class _Telling:
             self._told = seq
 
     def _pieces(self, entries: Sequence[Entry]) -> Iterator[tuple[bytes, Seq]]:
-        """Join frames to pieces of bounded size, each with the last update in it."""
+        """Join frames to pieces of bounded size, each with the last update that is whole then."""
         head, between, end = self._around
         joined: list[bytes] = []
-        size = 0
+        size, whole = 0, self._told
         for entry in entries:
-            if result := self.encoder(entry):
+            result = self.encoder(entry)
+            if len(result) > _PIECE:
+                yield b"".join(joined), whole
+                joined, size = [], 0
+                for part in _sliced(b"".join((head, b"%d" % entry.seq, between)), result, end):
+                    yield part, whole
+            elif result:
                 joined += (head, b"%d" % entry.seq, between, result, end)
                 size += len(result)
+            whole = entry.seq
             if size > _PIECE:
-                yield b"".join(joined), entry.seq
+                yield b"".join(joined), whole
                 joined, size = [], 0
         if entries:
-            yield b"".join(joined), entries[-1].seq
+            yield b"".join(joined), whole
 
     async def _say(self, frames: bytes) -> None:
         """
@@ -211,6 +222,17 @@ class _Telling:
         if frames:
             await self.send(piece(frames, more=True))
             await checkpoint()
+
+
+def _sliced(before: bytes, body: bytes, after: bytes) -> Iterator[bytes]:
+    """Give bytes in pieces of bounded size."""
+    if len(body) <= _PIECE:
+        yield b"".join((before, body, after))
+        return
+    yield before
+    for place in range(0, len(body), _PIECE):
+        yield body[place : place + _PIECE]
+    yield after
 
 
 async def _leave(receive: Receive, scope: anyio.CancelScope) -> None:

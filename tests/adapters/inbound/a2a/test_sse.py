@@ -8,6 +8,7 @@ from typing import Never
 import pytest
 from a2a import types as a2a
 
+from opencode_a2a_server.adapters.inbound.a2a.encode import Encoder
 from opencode_a2a_server.adapters.inbound.a2a.shared import cursor
 from opencode_a2a_server.domain.errors import JournalUnavailable
 from opencode_a2a_server.domain.ids import TaskId
@@ -41,6 +42,16 @@ def kinds(frames: list[Frame]) -> list[str]:
 
 def ids(frames: list[Frame]) -> list[str]:
     return [frame.id for frame in frames]
+
+
+def text_of(frame: Frame) -> str:
+    """Give the text that an event brings."""
+    told = frame.result
+    artifacts = [
+        *told.get("task", {}).get("artifacts", ()),
+        *([told["artifactUpdate"]["artifact"]] if "artifactUpdate" in told else ()),
+    ]
+    return "".join(part["text"] for artifact in artifacts for part in artifact["parts"])
 
 
 async def test_a_stream_is_the_task_then_its_updates_then_its_end() -> None:
@@ -309,6 +320,50 @@ async def test_pieces_have_a_bound() -> None:
     assert len(listener.pieces) > 4
     assert all(len(piece) < 100_000 for piece in listener.pieces)
     await listener.leave()
+
+
+async def test_one_update_that_is_large_is_told_in_pieces_and_whole() -> None:
+    stage = Stage()
+    log = await stage.begin()
+    listener = await subscribed(stage)
+
+    large = "x" * 500_000
+    await play(log, STARTED, told("prt_1", TextPart("a")), more("prt_1", large), more("prt_1", "b"), COMPLETED)
+
+    assert [text_of(frame) for frame in listener.frames] == ["", "", "a", large, "b", ""]
+    assert ids(listener.frames) == [f"task-1:{seq}" for seq in (1, 2, 3, 4, 5, 6)]
+    assert all(len(piece) <= 64 * 1024 + 1024 for piece in listener.pieces)
+
+
+async def test_a_large_task_opens_a_stream_in_pieces_and_whole() -> None:
+    stage = Stage()
+    log = await stage.begin()
+    large = "x" * 500_000
+    await play(log, STARTED, told("prt_1", TextPart(large)))
+
+    listener = await subscribed(stage)
+    await play(log, more("prt_1", "b"), COMPLETED)
+
+    assert [text_of(frame) for frame in listener.frames] == [large, "b", ""]
+    assert ids(listener.frames) == [f"task-1:{seq}" for seq in (3, 4, 5)]
+    assert all(len(piece) <= 64 * 1024 + 1024 for piece in listener.pieces)
+
+
+async def test_streams_that_open_at_the_same_place_share_what_they_open_with() -> None:
+    stage = Stage()
+    log = await stage.begin()
+    await play(log, STARTED)
+    encoder = Encoder(log.task)
+
+    first, again = encoder.opening(), encoder.opening()
+    shorter = encoder.opening(0)
+    await play(log, told("prt_1", TextPart("4")))
+    later = encoder.opening()
+
+    assert first is again
+    assert len({id(line) for line in (first, shorter, later)}) == 3
+    del first, again, shorter, later
+    assert len(encoder._openings) == 0
 
 
 # Ends

@@ -48,8 +48,8 @@ class Streams:
             Cut: The service ends, or the store cannot be read, before all was told.
 
         """
-        if feed.first:
-            yield read(feed.first, self.response()).SerializeToString()
+        if feed.first is not None:
+            yield read(feed.first.body, self.response()).SerializeToString()
         if feed.subscription is None or feed.encoder is None:
             return
         subscription, frames = feed.subscription, Frames(feed.encoder, self.response)
