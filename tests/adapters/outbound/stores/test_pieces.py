@@ -16,6 +16,7 @@ from sqlalchemy import create_engine
 
 from opencode_a2a_server.adapters.outbound.stores.schema import _config
 from opencode_a2a_server.adapters.outbound.stores.sqlite import SqliteStorage
+from opencode_a2a_server.adapters.outbound.stores.writer import Pace
 from opencode_a2a_server.app.ports.journal import TaskLog
 from opencode_a2a_server.app.ports.retention import Keeping
 from opencode_a2a_server.domain.errors import JournalUnavailable
@@ -150,6 +151,7 @@ async def test_what_an_earlier_life_left_is_counted(stores: Stores) -> None:
 
 
 async def test_a_piece_that_is_written_again_or_is_in_both_tables_is_read_once(stores: Stores) -> None:
+    stores.pace = Pace(linger=0, patience=float("inf"))  # the clock is turned faster than a disk writes
     clock = stores.clock
     assert isinstance(clock, TurnedClock)
     async with stores.live() as life:
@@ -160,6 +162,7 @@ async def test_a_piece_that_is_written_again_or_is_in_both_tables_is_read_once(s
         saying = asyncio.ensure_future(say(logs, " twice", " twice"))
         while not saying.done():
             await clock.turn(1)
+        await saying
         with closing(sqlite3.connect(stores.path)) as connection, connection:
             connection.execute("INSERT INTO updates SELECT place, at, body FROM pieces WHERE id = 1")
         assert count(stores, "pieces") == [6]
