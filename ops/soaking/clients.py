@@ -67,7 +67,8 @@ class Clients:
                     await Played(self, http, next(self._numbers))()
 
     async def count_up(self) -> None:
-        """See that every task has ended, also those whose client was cut off before it heard of them."""
+        """See that every task ends, also those whose client was cut off before it heard of them: they are canceled."""
+        canceled: set[str] = set()
         give_up = time.monotonic() + _NEVER_SECONDS
         async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
             while left := {name: state for name, state in (await self._tasks(http)).items() if state not in TERMINAL}:
@@ -75,9 +76,19 @@ class Clients:
                     for name, state in left.items():
                         self.complain("never_ended", f"{name} is {state}")
                     return
+                unwanted = list(left.keys() - canceled)
+                taken = await asyncio.gather(*(self._cancel(http, name) for name in unwanted))
+                canceled |= {name for name, is_ in zip(unwanted, taken, strict=True) if is_}
                 await asyncio.sleep(_AGAIN_SECONDS)
             for name in self.judged - set(await self._tasks(http)):
                 self.complain("lost", f"{name} is not listed")
+
+    async def _cancel(self, http: httpx.AsyncClient, name: str) -> bool:
+        service = self.chance.choice(self.services)
+        with suppress(httpx.HTTPError):
+            answer = await http.post(f"{service.url}/tasks/{name}:cancel", json={}, headers=service.headers)
+            return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+        return False
 
     async def _tasks(self, http: httpx.AsyncClient) -> dict[str, str]:
         """List all of them, with their states."""
@@ -195,6 +206,8 @@ class Played:
     async def _read(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
         """Read a stream, on whichever replica, until it ends or is cut, or the task should have ended."""
         left = max(self.began + _NEVER_SECONDS - time.monotonic(), 1.0)
+        if self.kind == "canceled" and "cancel" not in self._asked_for:
+            left = min(left, self.clients.chance.uniform(1, 4))  # its task says nothing more, and is to be canceled
         with suppress(TimeoutError):  # a stream is kept alive although its task is forgotten
             async with asyncio.timeout(left):
                 await self._stream(method, path, body)

@@ -46,6 +46,8 @@ class Upstream:
     """The sessions that each text was said in: no text is part of another one."""
     _unaskable: list[tuple[float, float]] = field(factory=list, init=False)
     """From when to when it could not be asked."""
+    _giving_in: asyncio.TimerHandle | None = field(default=None, init=False)
+    """When it takes aborts again."""
     _serving: set[asyncio.Task[None]] = field(factory=set, init=False)
     """The loop itself holds on to none of them: one that waits would be collected with its connection."""
 
@@ -139,6 +141,7 @@ class Upstream:
             "deaf": 2,
             "hang": 1,
             "restart": 1,
+            "stubborn": 1,
         }
         while True:
             await asyncio.sleep(self.chance.uniform(0.2, 1.5))
@@ -161,6 +164,13 @@ class Upstream:
             case "idle":
                 faults.idle = chance.choice(["once", "twice", "early", "late", "never"])
                 return  # until it is another
+            case "stubborn":
+                faults.aborts = "vanish"
+                if self._giving_in is not None:
+                    self._giving_in.cancel()
+                seconds = chance.uniform(16, 30)  # three aborts in vain, at least
+                self._giving_in = asyncio.get_running_loop().call_later(seconds, self._give_in)
+                return
             case "malformed":
                 faults.malformed = True
             case "down":
@@ -181,6 +191,9 @@ class Upstream:
         if kind == "deaf":
             faults.feed = "on"
             self.fake.cut()
+
+    def _give_in(self) -> None:
+        self.fake.faults.aborts = "work"
 
     # Requests
 

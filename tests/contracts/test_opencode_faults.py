@@ -458,6 +458,25 @@ async def test_a_task_is_canceled_although_opencode_hangs(service: Service) -> N
     assert service.turns.active == 0
 
 
+async def test_a_session_in_which_opencode_goes_on_after_a_cancellation_is_not_used_before_it_rests(
+    service: Service,
+) -> None:
+    task = await service.begin(Say("so far "), Hang())
+    service.faults.aborts = "vanish"
+    canceling = asyncio.ensure_future(CancelTask(service.journal, service.turns)(ALICE, task.id))
+    await service.clock.turn(16)
+    await canceling
+    later = await service.begin(Say("hello "))
+    await service.clock.turn(30)
+    assert (later.state, sum(call.endswith("prompt_async") for call in service.fake.calls)) == (TaskState.SUBMITTED, 1)
+
+    service.faults.aborts = "work"
+    await service.clock.turn(20)
+
+    assert later.session == task.session
+    assert (text_of(task), text_of(later), later.state) == ("so far ", "hello ", TaskState.COMPLETED)
+
+
 async def test_a_text_goes_on_while_opencode_does_not_say_what_it_shows(service: Service) -> None:
     task = await hung_over_a_question(service)
 

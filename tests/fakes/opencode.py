@@ -48,6 +48,8 @@ class Faults:
     """What is answered in place of the right thing, by the last part of the path: a status, or the web page."""
     prompts: Literal["work", "vanish", "error"] = "work"
     """A prompt is worked on, taken without anything coming of it, or followed by an error and nothing else."""
+    aborts: Literal["work", "vanish"] = "work"
+    """An abort is done, or taken without anything coming of it."""
     hangs: bool = False
     """Calls are taken and never answered."""
     mute: str = ""
@@ -237,7 +239,8 @@ class FakeOpenCode(httpx.AsyncBaseTransport):
                 busy = {session.id: {"type": "busy"} for session in self._within(directory) if session.busy}
                 return _json(busy)
             case ["POST", "session", name, "abort"]:
-                await self._abort(name)
+                if self.faults.aborts == "work":
+                    await self._abort(name)
                 return _json(_TRUE)
             case [_, "session", name, *rest]:
                 return self._route_session(request, name, rest, body)
