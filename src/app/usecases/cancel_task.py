@@ -10,6 +10,7 @@ from opencode_a2a_server.app.usecases.tasks import LOOK_SECONDS, owned
 from opencode_a2a_server.domain.errors import TaskNotCancelable
 from opencode_a2a_server.domain.ids import Principal, TaskId
 from opencode_a2a_server.domain.state import TaskState
+from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import CancelRequested, StatusChanged
 
 
@@ -37,8 +38,8 @@ class CancelTask:
             raise TaskNotCancelable(f"task {task_id} is {task.state.value} already")
         if not task.canceling:
             log.append([CancelRequested(principal)])
-        if not self.turns.cancel(log) and not task.state.terminal:
-            log.append([StatusChanged(TaskState.CANCELED)])
+        if not self.turns.cancel(log) and _halted(task):
+            log.append([StatusChanged(TaskState.CANCELED)])  # else it is about to be taken up, and then aborted
         reader = log.read(task.seq)
         while not (log.task.state.terminal or self.turns.stopping):
             await reader.next(LOOK_SECONDS)
@@ -48,3 +49,9 @@ class CancelTask:
         if state.terminal and state is not TaskState.CANCELED:
             raise TaskNotCancelable(f"task {task_id} was {state.value} before it could be canceled")
         return log
+
+
+def _halted(task: Task) -> bool:
+    """Say whether nothing works on it: it waits for its client's next message."""
+    works = task.prompt is None or task.state is TaskState.WORKING or task.pending
+    return not (works or task.state.terminal)

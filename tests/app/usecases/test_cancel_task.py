@@ -12,7 +12,7 @@ from opencode_a2a_server.domain.ids import ContextId
 from opencode_a2a_server.domain.interrupt import PermissionAnswer, Verdict
 from opencode_a2a_server.domain.state import TaskState
 from opencode_a2a_server.domain.updates import CancelRequested
-from tests.app.house import ALICE, BOB, House, status_of, text_of
+from tests.app.house import ALICE, BOB, House, reborn, status_of, text_of
 from tests.fakes.holds import FakeHolds
 
 pytestmark = pytest.mark.anyio
@@ -299,6 +299,22 @@ async def test_a_cancellation_that_comes_with_a_gap_does_not_wait_for_what_was_m
         await house.clock.turn()
 
     assert house.agent.calls[-1] == "abort"
+
+
+async def test_a_task_that_is_about_to_be_taken_up_is_canceled_by_way_of_the_runtime(house: House) -> None:
+    task = await house.begin(Say("so far "), Hang())
+    async with reborn(house) as again:
+        log = await again.journal.open(task.id)
+        canceling = asyncio.ensure_future(again.cancel(ALICE, task.id))
+        await again.clock.turn()
+        assert log.task.state is TaskState.WORKING
+
+        await again.recover()
+        await again.clock.turn(1)
+
+        assert canceling.done()
+        assert (text_of(log.task), log.task.state) == ("so far ", TaskState.CANCELED)
+        assert "abort" in again.agent.calls
 
 
 async def test_two_cancellations_at_once_end_the_same(house: House) -> None:
