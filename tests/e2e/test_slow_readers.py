@@ -82,7 +82,7 @@ def test_a_hundred_that_stopped_reading_keep_nobody_waiting_and_cost_little(serv
     assert grown < CLIENTS * MEMORY + 10 * MEGABYTES * 1024
     assert status == 0
     assert ended < DRAIN_SECONDS + 4, service.log
-    assert "refused to gracefully stop" not in service.log
+    assert "refused to gracefully stop" not in service.log, service.log
 
 
 def test_a_hundred_that_are_told_a_large_task_share_it(service: RunningService) -> None:
@@ -100,4 +100,4 @@ def test_a_hundred_that_are_told_a_large_task_share_it(service: RunningService) 
         assert service.terminate() == 0
 
     assert grown < CLIENTS * 256 + 10 * MEGABYTES * 1024
-    assert "refused to gracefully stop" not in service.log
+    assert "refused to gracefully stop" not in service.log, service.log

@@ -37,6 +37,9 @@ _AGAIN_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 1.0
 """For streams to tell the end of the last turns, before those that are still open are told to come back."""
 
+_ENDING_SECONDS = 2.0
+"""For streams to end by themselves, also those of clients that do not read."""
+
 
 @define(eq=False)
 class Application:
@@ -106,6 +109,10 @@ class Application:
         while drain.listening and clock.monotonic() < last:
             await clock.sleep(_LAST_WORDS_SECONDS / 20)
         drain.begin()
+        # Whoever does not read is cut off afterwards: both at once has stopped Granian 2.8 for ever, one waiting for the other.
+        last = clock.monotonic() + _ENDING_SECONDS
+        while drain.listening and clock.monotonic() < last:
+            await clock.sleep(_ENDING_SECONDS / 40)
 
 
 def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:
