@@ -38,7 +38,7 @@ class CancelTask:
             raise TaskNotCancelable(f"task {task_id} is {task.state.value} already")
         if not task.canceling:
             log.append([CancelRequested(principal)])
-        if not self.turns.cancel(log) and _halted(task):
+        if not self.turns.cancel(log) and _rests(task):
             log.append([StatusChanged(TaskState.CANCELED)])  # else it is about to be taken up, and then aborted
         reader = log.read(task.seq)
         while not (log.task.state.terminal or self.turns.stopping):
@@ -51,7 +51,7 @@ class CancelTask:
         return log
 
 
-def _halted(task: Task) -> bool:
-    """Say whether nothing works on it: it waits for its client's next message."""
-    works = task.prompt is None or task.state is TaskState.WORKING or task.pending
+def _rests(task: Task) -> bool:
+    """Say whether the runtime does not work on it: it has not heard of it, or it waits for its client's next message."""
+    works = task.prompt is not None and (task.state is TaskState.WORKING or task.pending)
     return not (works or task.state.terminal)
