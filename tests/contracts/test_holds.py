@@ -176,6 +176,17 @@ async def test_what_was_drawn_without_our_hearing_of_it_keeps_nobody_out(how: st
                 assert not taken
 
 
+async def test_what_was_given_back_is_not_taken_for_had() -> None:
+    async with Sharing.opened() as sharing:
+        holds = (await sharing.join()).stores.holds
+        assert isinstance(holds, SharedHolds)
+
+        async with holds.alone("session"), holds.at_once("other"):
+            assert len(holds._drawn) == 2
+
+        assert (len(holds._drawn), len(holds._given_back)) == (0, 2)
+
+
 async def test_a_name_may_hold_anything_and_be_of_any_length() -> None:
     async with Sharing.opened() as sharing:
         one = await sharing.join()

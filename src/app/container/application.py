@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from opencode_a2a_server.adapters.inbound import server
+from opencode_a2a_server.adapters.inbound.a2a.drain import Drain
 from opencode_a2a_server.adapters.outbound.system.clock import SystemClock
 from opencode_a2a_server.adapters.outbound.systemd.notify import Supervisor
 from opencode_a2a_server.app.ports.agent import AgentFactory
@@ -37,6 +38,8 @@ _AGAIN_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 1.0
 """For streams to tell the end of the last turns, before those that are still open are told to come back."""
 
+_LOOK_SECONDS = 0.05
+"""Between two looks whether streams are open."""
 _ENDING_SECONDS = 2.0
 """For streams to end by themselves, also those of clients that do not read."""
 
@@ -105,14 +108,18 @@ class Application:
         if not await turns.drain(self.settings.server.drain):
             _log.warning("%d turns go on without us; the next start takes them up", turns.active)
         turns.stopping = True
-        last = clock.monotonic() + (_LAST_WORDS_SECONDS if not turns.active else 0)
-        while drain.listening and clock.monotonic() < last:
-            await clock.sleep(_LAST_WORDS_SECONDS / 20)
+        if not turns.active:
+            await _streams_ended(drain, clock, _LAST_WORDS_SECONDS)
         drain.begin()
         # Whoever does not read is cut off afterwards: both at once has stopped Granian 2.8 for ever, one waiting for the other.
-        last = clock.monotonic() + _ENDING_SECONDS
-        while drain.listening and clock.monotonic() < last:
-            await clock.sleep(_ENDING_SECONDS / 40)
+        await _streams_ended(drain, clock, _ENDING_SECONDS)
+
+
+async def _streams_ended(drain: Drain, clock: Clock, seconds: float) -> None:
+    """Wait until no stream is open, not for longer than this."""
+    last = clock.monotonic() + seconds
+    while drain.listening and clock.monotonic() < last:
+        await clock.sleep(_LOOK_SECONDS)
 
 
 def serve(settings: Settings, configure_logging: Callable[[], None]) -> None:

@@ -20,6 +20,7 @@ from opencode_a2a_server.app.usecases.tasks import owned
 from opencode_a2a_server.domain.errors import ContextMismatch, Draining, JournalUnavailable, TaskIsBusy, TaskIsTerminal
 from opencode_a2a_server.domain.ids import ContextId, Principal, Seq, TaskId
 from opencode_a2a_server.domain.message import Message
+from opencode_a2a_server.domain.task import Task
 from opencode_a2a_server.domain.updates import MessageReceived, TaskSubmitted
 
 _WAITING_MOST = 100
@@ -109,8 +110,7 @@ class AcceptMessage:
             raise ContextMismatch(
                 f"task {task_id} does not belong to context {message.context_id}", "message.contextId"
             )
-        if task.state.terminal:
-            raise TaskIsTerminal(f"task {task_id} is {task.state.value}; send the message without a taskId to go on")
+        _check_goes_on(task)
         if task.canceling:
             raise TaskIsBusy(f"task {task_id} is being canceled")
         await self.wishes.for_task(task, message)
@@ -140,8 +140,7 @@ class AcceptMessage:
     def _go_on(self, log: TaskLog, message: Message) -> None:
         """Begin the next turn of a task that had halted; while its principal's quotas were looked at another may have."""
         task = log.task
-        if task.state.terminal:
-            raise TaskIsTerminal(f"task {task.id} is {task.state.value}; send the message without a taskId to go on")
+        _check_goes_on(task)
         if task.state.interrupted and not task.pending:
             self.turns.go_on(log, message)
         else:
@@ -155,6 +154,11 @@ class AcceptMessage:
         if len(task.waiting) >= _WAITING_MOST:
             raise TaskIsBusy(f"{len(task.waiting)} messages wait for task {task.id} already; wait, or cancel it")
         log.append([MessageReceived(message, queued=True)])
+
+
+def _check_goes_on(task: Task) -> None:
+    if task.state.terminal:
+        raise TaskIsTerminal(f"task {task.id} is {task.state.value}; send the message without a taskId to go on")
 
 
 def _placed(message: Message, task_id: TaskId, context_id: ContextId) -> Message:

@@ -126,6 +126,8 @@ class SharedHolds:
 
     def give_back(self, ticket: int) -> None:
         """Let who is next have what a ticket stands for."""
+        self._drawn.discard(ticket)
+        self._given_back.append(ticket)
         self._writer.release(ticket)
 
     @asynccontextmanager
@@ -142,18 +144,13 @@ class SharedHolds:
             finally:
                 self.give_back(ticket)
 
-    def _release(self, ticket: int) -> None:
-        self._drawn.discard(ticket)
-        self._given_back.append(ticket)
-        self._writer.release(ticket)
-
     async def _draw(self, name: str) -> tuple[int, bool]:
         """Draw a ticket, also if who draws it goes away; gives whether it is the first."""
         drawing = asyncio.ensure_future(self._draw_one(name))
         try:
             return await asyncio.shield(drawing)
         except asyncio.CancelledError:
-            drawing.add_done_callback(self._give_back)
+            drawing.add_done_callback(self._give_up)
             raise
 
     async def _draw_one(self, name: str) -> tuple[int, bool]:
@@ -180,9 +177,9 @@ class SharedHolds:
                 return
             await self._writer.clock.sleep(_LOOK_SECONDS)
 
-    def _give_back(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
+    def _give_up(self, drawing: asyncio.Future[tuple[int, bool]]) -> None:
         if not drawing.cancelled() and drawing.exception() is None:
-            self._release(drawing.result()[0])
+            self.give_back(drawing.result()[0])
 
     async def _wait(self, name: str, ticket: int) -> tuple[int, bool]:
         """Wait until something may have changed; gives the ticket, another one if this one went with its replica."""
